@@ -1,0 +1,7 @@
+//! The `tsm` program: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tsm::cli::main()
+}

@@ -1,0 +1,22 @@
+//! The words of TSM as types: parsed once, then trusted. Knows only std and serde, and nothing above it.
+
+mod exit;
+mod identity;
+mod kind;
+mod name;
+mod policy;
+mod spec;
+mod state;
+mod status;
+
+pub use exit::Exit;
+pub use identity::{Identity, Pid};
+pub use kind::Kind;
+pub use name::{Name, NameError};
+pub use policy::{LogLimit, Policy, RestartPolicy, StopSignal};
+pub use spec::{EnvFile, EnvSource, EnvVar, Origin, Reason, Spec};
+pub use state::State;
+pub use status::Status;
+
+/// The version of every JSON file that this build writes; an older one is migrated on read, a newer one refused.
+pub const SCHEMA: u32 = 1;

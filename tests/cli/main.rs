@@ -1,0 +1,1 @@
+//! The test crate of the `tsm` command line.
