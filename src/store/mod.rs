@@ -1,1 +1,15 @@
-//! (being written)
+//! The files under `TSM_DIR`: where they are, how they are written, and what a reader makes of a broken one.
+//!
+//! Each file has one writer and every write is a rename, so readers take no lock (design.md sections 1 and 3).
+
+mod atomic;
+mod entry;
+mod layout;
+mod ports;
+mod record;
+
+pub use atomic::{Durability, write};
+pub use entry::{Entry, entries, entry};
+pub use layout::{Layout, ProcessDir};
+pub use ports::StickyPorts;
+pub use record::{Record, read_spec, read_status, write_spec, write_status};

@@ -1,0 +1,152 @@
+//! Every path under `TSM_DIR`, built in one place (design.md section 3).
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::model::Name;
+
+/// The directory tree of one user's TSM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The tree below `root`, which is an absolute path.
+    pub fn new(root: PathBuf) -> Self {
+        Layout { root }
+    }
+
+    /// `TSM_DIR` itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The lock that is held while an ID, a name and a port are being reserved.
+    pub fn runtime_lock(&self) -> PathBuf {
+        self.root.join("runtime/lock")
+    }
+
+    /// The ports that directories were given before.
+    pub fn ports(&self) -> PathBuf {
+        self.root.join("runtime/ports.json")
+    }
+
+    /// The parent of all process directories.
+    pub fn processes(&self) -> PathBuf {
+        self.root.join("runtime/processes")
+    }
+
+    /// The directory of one process.
+    pub fn process(&self, name: &Name) -> ProcessDir {
+        ProcessDir { dir: self.processes().join(name.as_str()) }
+    }
+
+    /// The directory of the logs.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The live log of a process.
+    pub fn log(&self, name: &Name) -> PathBuf {
+        self.logs().join(format!("{name}.log"))
+    }
+
+    /// The directory of the PID files.
+    pub fn pids(&self) -> PathBuf {
+        self.root.join("pids")
+    }
+
+    /// The PID file of a process.
+    pub fn pid_file(&self, name: &Name) -> PathBuf {
+        self.pids().join(format!("{name}.pid"))
+    }
+
+    /// The user's service definitions.
+    pub fn services_available(&self) -> PathBuf {
+        self.root.join("services-available")
+    }
+
+    /// Links to the enabled definitions.
+    pub fn services_enabled(&self) -> PathBuf {
+        self.root.join("services-enabled")
+    }
+
+    /// The user's patterns.
+    pub fn patterns(&self) -> PathBuf {
+        self.root.join("patterns.txt")
+    }
+
+    /// Makes the directories that a start needs, each for this user only.
+    ///
+    /// # Errors
+    /// When one cannot be made.
+    pub fn create(&self) -> Result<()> {
+        for dir in [self.processes(), self.logs(), self.pids()] {
+            create_dir(&dir)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes `dir` and its missing parents with mode 0700; one that is there stays as it is.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn create_dir(dir: &Path) -> Result<()> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("create", dir, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// The directory of one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessDir {
+    dir: PathBuf,
+}
+
+impl ProcessDir {
+    /// The process directory at `dir`.
+    pub fn at(dir: PathBuf) -> Self {
+        ProcessDir { dir }
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What was asked.
+    pub fn spec(&self) -> PathBuf {
+        self.dir.join("spec.json")
+    }
+
+    /// What is so.
+    pub fn status(&self) -> PathBuf {
+        self.dir.join("status.json")
+    }
+
+    /// Held as long as the supervisor lives.
+    pub fn lock(&self) -> PathBuf {
+        self.dir.join("supervisor.lock")
+    }
+
+    /// Where the supervisor answers.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("control.sock")
+    }
+
+    /// Where the program says that it is ready (`sd_notify(3)`).
+    pub fn notify(&self) -> PathBuf {
+        self.dir.join("notify.sock")
+    }
+
+    /// Where the program's standard input is made.
+    pub fn stdin(&self) -> PathBuf {
+        self.dir.join("stdin")
+    }
+}

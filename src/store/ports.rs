@@ -1,0 +1,72 @@
+//! Which port a directory's process had last, so that it gets the same one again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Durability, Layout, write};
+use crate::error::{Error, Result};
+use crate::model::{Name, SCHEMA};
+
+/// `runtime/ports.json`; read and written under the runtime lock.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct StickyPorts {
+    schema: u32,
+    /// By working directory, then by base name.
+    ports: BTreeMap<String, BTreeMap<String, u16>>,
+}
+
+impl StickyPorts {
+    /// Reads the file; a missing, broken or newer one is as good as an empty one, because it only remembers a habit.
+    pub fn read(layout: &Layout) -> Self {
+        std::fs::read(layout.ports())
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<StickyPorts>(&bytes).ok())
+            .filter(|sticky| sticky.schema <= SCHEMA)
+            .unwrap_or_default()
+    }
+
+    /// The port that `base` in `dir` had last.
+    pub fn get(&self, dir: &Path, base: &Name) -> Option<u16> {
+        self.ports.get(dir.to_string_lossy().as_ref())?.get(base.as_str()).copied()
+    }
+
+    /// Remembers a port, and writes the file when that is news.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn remember(&mut self, layout: &Layout, dir: &Path, base: &Name, port: u16) -> Result<()> {
+        let of_dir = self.ports.entry(dir.to_string_lossy().into_owned()).or_default();
+        if of_dir.insert(base.to_string(), port) == Some(port) {
+            return Ok(());
+        }
+        self.schema = SCHEMA;
+        let path = layout.ports();
+        let mut bytes = serde_json::to_vec_pretty(self)
+            .map_err(|why| Error::failed(format!("cannot write {}: {why}", path.display())))?;
+        bytes.push(b'\n');
+        write(&path, &bytes, Durability::Cached)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_remembered_by_directory_and_name_and_a_broken_file_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().to_owned());
+        layout.create().unwrap();
+        let base = Name::reduce("web");
+        StickyPorts::read(&layout).remember(&layout, Path::new("/a"), &base, 8001).unwrap();
+        StickyPorts::read(&layout).remember(&layout, Path::new("/b"), &base, 8002).unwrap();
+        let read = StickyPorts::read(&layout);
+        assert_eq!(read.get(Path::new("/a"), &base), Some(8001));
+        assert_eq!(read.get(Path::new("/b"), &base), Some(8002));
+        assert_eq!(read.get(Path::new("/c"), &base), None);
+        std::fs::write(layout.ports(), "{").unwrap();
+        assert_eq!(StickyPorts::read(&layout).get(Path::new("/a"), &base), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! Signals as bytes on a pipe, so that one `poll` loop sees them beside everything else.
+#![expect(unsafe_code, reason = "sigaction(2)")]
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+/// The writing end of the pipe; -1 before [`Signals::catch`].
+static WRITE_END: AtomicI32 = AtomicI32::new(-1);
+
+/// A signal that a supervisor or a waiting verb cares about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caught {
+    /// A child changed its state.
+    Child,
+    /// TERM: end in order.
+    Terminate,
+    /// INT: the user pressed Ctrl-C.
+    Interrupt,
+}
+
+/// The reading end of the pipe.
+#[derive(Debug)]
+pub struct Signals(File);
+
+extern "C" fn note(number: libc::c_int) {
+    let byte = number as u8;
+    // SAFETY: write(2) is async-signal-safe; errno is the interrupted code's and is put back.
+    unsafe {
+        let errno = errno_location();
+        let saved = *errno;
+        libc::write(WRITE_END.load(Ordering::Relaxed), std::ptr::from_ref(&byte).cast(), 1);
+        *errno = saved;
+    }
+}
+
+unsafe fn errno_location() -> *mut libc::c_int {
+    // SAFETY: returns the address of this thread's errno, which is always valid.
+    unsafe {
+        #[cfg(target_os = "linux")]
+        {
+            libc::__errno_location()
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            libc::__error()
+        }
+    }
+}
+
+impl Signals {
+    /// Catches CHLD, TERM and INT from now on and ignores HUP and PIPE: a supervisor outlives its terminal.
+    ///
+    /// Call it once in a process.
+    ///
+    /// # Errors
+    /// When no pipe can be made.
+    pub fn catch() -> io::Result<Self> {
+        let (read, write) = super::fd::pipe()?;
+        super::fd::set_nonblocking(&read)?;
+        super::fd::set_nonblocking(&write)?;
+        WRITE_END.store(write.into_raw_fd(), Ordering::Relaxed);
+        let caught = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
+        let ignored = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        for (signal, action) in [
+            (Signal::SIGCHLD, &caught),
+            (Signal::SIGTERM, &caught),
+            (Signal::SIGINT, &caught),
+            (Signal::SIGHUP, &ignored),
+            (Signal::SIGPIPE, &ignored),
+        ] {
+            // SAFETY: `note` only calls async-signal-safe functions.
+            unsafe { sigaction(signal, action) }.map_err(io::Error::from)?;
+        }
+        SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
+        Ok(Signals(File::from(read)))
+    }
+
+    /// What arrived since the last call, each kind once.
+    pub fn drain(&self) -> Vec<Caught> {
+        let mut out = Vec::new();
+        let mut buffer = [0u8; 64];
+        while let Ok(count) = (&self.0).read(&mut buffer) {
+            if count == 0 {
+                break;
+            }
+            for byte in &buffer[..count] {
+                let caught = match i32::from(*byte) {
+                    libc::SIGCHLD => Caught::Child,
+                    libc::SIGINT => Caught::Interrupt,
+                    _ => Caught::Terminate,
+                };
+                if !out.contains(&caught) {
+                    out.push(caught);
+                }
+            }
+        }
+        out
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Gives a broken pipe its usual meaning back, the end of the program, which Rust's start-up code takes away:
+/// `tsm list | head` must end without a word.
+pub fn default_pipe() {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: sets the default action.
+    let _ = unsafe { sigaction(Signal::SIGPIPE, &action) };
+}
