@@ -115,7 +115,9 @@ impl Client {
     pub fn until_closed(mut self, patience: Duration) {
         let end = Instant::now() + patience;
         let mut buffer = [0u8; 256];
-        while poll::readable(&self.stream, Some(end.saturating_duration_since(Instant::now()))).unwrap_or(false) {
+        while poll::readable(&self.stream, Some(end.saturating_duration_since(Instant::now())))
+            .unwrap_or(false)
+        {
             if !matches!(self.stream.read(&mut buffer), Ok(count) if count > 0) {
                 break;
             }

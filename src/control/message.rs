@@ -163,9 +163,14 @@ mod tests {
 
     #[test]
     fn bare_verbs_and_the_three_spellings_of_an_object_are_the_same() {
-        for text in
-            ["STATUS", "status", " Status\r", r#"{"command":"status"}"#, r#"{"action":"STATUS"}"#, r#"{"method":"status","x":1}"#]
-        {
+        for text in [
+            "STATUS",
+            "status",
+            " Status\r",
+            r#"{"command":"status"}"#,
+            r#"{"action":"STATUS"}"#,
+            r#"{"method":"status","x":1}"#,
+        ] {
             assert_eq!(Request::parse(text), Ok(Request::Status), "{text}");
         }
         for (text, why) in [
