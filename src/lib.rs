@@ -8,6 +8,7 @@ pub mod control;
 pub mod envfile;
 pub mod error;
 pub mod inspect;
+pub mod logs;
 pub mod model;
 pub mod plan;
 pub mod render;
