@@ -1,1 +1,12 @@
-//! (being written)
+//! Service definitions: `.tsm` files that say how to start a process, and which of them are enabled. Starts nothing.
+
+mod catalog;
+mod definition;
+mod fields;
+mod keys;
+mod link;
+mod nearest;
+mod values;
+
+pub use catalog::{Catalog, Entry};
+pub use definition::Definition;
