@@ -2,11 +2,22 @@
 //!
 //! Knows nothing above it but the plain words of `model`. Linux is run and tested; the macOS side is compiled.
 
+pub mod boot;
 pub mod clock;
+pub mod collapse;
+pub mod dir;
 pub mod fd;
+pub mod flock;
 pub mod lock;
+pub mod pidfd;
 pub mod poll;
+pub mod process;
 pub mod reaper;
 pub mod signals;
+pub mod sockets;
 pub mod spawn;
+pub mod tcp;
+pub mod tty;
 pub mod unix;
+pub mod user;
+pub mod watch;

@@ -9,6 +9,9 @@ use nix::unistd::Pid as Raw;
 
 use crate::model::Pid;
 
+/// True where orphans of the tree come back to the supervisor, so that having no child means an empty tree.
+pub const INHERITS_ORPHANS: bool = cfg!(target_os = "linux");
+
 /// What `waitpid(2)` had to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaped {

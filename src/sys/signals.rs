@@ -9,6 +9,17 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+/// The numbers of the signals that TSM itself sends.
+pub const HUP: i32 = libc::SIGHUP;
+/// Ends a process without asking.
+pub const KILL: i32 = libc::SIGKILL;
+/// Asks a process to end.
+pub const TERM: i32 = libc::SIGTERM;
+/// Halts a process.
+pub const STOP: i32 = libc::SIGSTOP;
+/// Lets a halted process go on: only then can it act on another signal.
+pub const CONT: i32 = libc::SIGCONT;
+
 /// The writing end of the pipe; -1 before [`Signals::catch`].
 static WRITE_END: AtomicI32 = AtomicI32::new(-1);
 
