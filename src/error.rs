@@ -98,6 +98,13 @@ impl Error {
         made
     }
 
+    /// It failed because of `error`, which is remembered by its kind.
+    pub fn io_kind_of(error: &io::Error, message: impl Into<String>) -> Self {
+        let mut made = Self::failed(message);
+        made.io = Some(error.kind());
+        made
+    }
+
     /// The same error with `hint` as the next thing to type (printed after `try:`).
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

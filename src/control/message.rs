@@ -27,6 +27,8 @@ pub enum Request {
 /// What a client waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
+    /// The program runs, or will not.
+    Running,
     /// The program is ready, or will not be.
     Ready,
     /// Nothing of the tree is alive and the supervisor is about to end.
@@ -34,7 +36,7 @@ pub enum Until {
 }
 
 /// The verbs, for the error of an unknown one.
-const VERBS: &str = "STATUS, HEALTH, RELOAD, STOP, KILL, RESTART, WAIT-READY, WAIT-ENDED";
+const VERBS: &str = "STATUS, HEALTH, RELOAD, STOP, KILL, RESTART, WAIT-RUNNING, WAIT-READY, WAIT-ENDED";
 
 impl Request {
     /// Reads a request line: a bare verb in any case, or an object whose `command` (or `action`, `method`) is one.
@@ -63,6 +65,7 @@ impl Request {
             "STOP" => Request::Stop,
             "KILL" => Request::Kill,
             "RESTART" => Request::Restart,
+            "WAIT-RUNNING" => Request::Wait(Until::Running),
             "WAIT-READY" => Request::Wait(Until::Ready),
             "WAIT-ENDED" => Request::Wait(Until::Ended),
             "" => return Err(format!("an empty request; verbs are {VERBS}")),
@@ -82,6 +85,7 @@ impl Request {
             Request::Stop => "STOP\n",
             Request::Kill => "KILL\n",
             Request::Restart => "RESTART\n",
+            Request::Wait(Until::Running) => "WAIT-RUNNING\n",
             Request::Wait(Until::Ready) => "WAIT-READY\n",
             Request::Wait(Until::Ended) => "WAIT-ENDED\n",
         }
@@ -193,6 +197,7 @@ mod tests {
             Request::Stop,
             Request::Kill,
             Request::Restart,
+            Request::Wait(Until::Running),
             Request::Wait(Until::Ready),
             Request::Wait(Until::Ended),
         ] {

@@ -13,7 +13,7 @@ use crate::sys::{fd, poll::Interest, unix};
 const MAX_UNREAD: usize = 64 * 1024;
 
 /// Names one connection of this server for as long as it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Token(u64);
 
 #[derive(Debug)]

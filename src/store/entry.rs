@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use super::record::read_status_in;
 use super::{Layout, ProcessDir, Record, read_spec, read_status};
 use crate::model::{Name, Spec, Status};
+use crate::sys::dir::Dir;
 use crate::sys::lock;
 
 /// The files of one tracked process.
@@ -15,42 +17,53 @@ pub struct Entry {
     pub dir: ProcessDir,
     /// What is so, as the supervisor wrote it last.
     pub status: Record<Status>,
-    /// True when a supervisor (or a `start` under way) holds its lock.
-    pub supervised: bool,
 }
 
 impl Entry {
-    fn load(name: Name, dir: ProcessDir) -> Self {
-        // The lock first: a supervisor that ends writes its last status before it lets go, so a status that is read
-        // after the lock was seen free is final.
-        let supervised = lock::is_held(&dir.lock());
-        let status = read_status(&dir);
-        Entry { name, dir, status, supervised }
-    }
-
     /// What was asked.
     pub fn spec(&self) -> Record<Spec> {
         read_spec(&self.dir)
+    }
+
+    /// True when a supervisor, or a `start` under way, holds its lock. When none does, the status is read anew: a
+    /// supervisor that ends writes its last one before it lets go.
+    pub fn is_supervised(&mut self) -> bool {
+        let held = lock::is_held(&self.dir.lock());
+        if !held {
+            self.status = read_status(&self.dir);
+        }
+        held
     }
 }
 
 /// The process of that name, if its directory is there.
 pub fn entry(layout: &Layout, name: &Name) -> Option<Entry> {
     let dir = layout.process(name);
-    dir.path().is_dir().then(|| Entry::load(name.clone(), dir))
+    dir.path().is_dir().then(|| Entry { name: name.clone(), status: read_status(&dir), dir })
 }
+
+/// So many small files are read faster by two threads; for fewer, starting one costs more than it saves.
+const MANY: usize = 64;
 
 /// Every tracked process, in the order of names; a directory that is not a process is passed over.
 pub fn entries(layout: &Layout) -> Vec<Entry> {
-    let Ok(listing) = fs::read_dir(layout.processes()) else { return Vec::new() };
+    let parent = layout.processes();
+    let (Ok(listing), Ok(dir)) = (fs::read_dir(&parent), Dir::open(&parent)) else { return Vec::new() };
     let mut names: Vec<Name> =
         listing.flatten().filter_map(|item| Name::parse(item.file_name().to_str()?).ok()).collect();
-    names.sort();
+    names.sort_unstable();
     let load = |names: &[Name]| -> Vec<Entry> {
-        names.iter().map(|name| Entry::load(name.clone(), layout.process(name))).collect()
+        let mut buffer = Vec::new();
+        names
+            .iter()
+            .map(|name| Entry {
+                status: read_status_in(&dir, name, &mut buffer),
+                dir: layout.process(name),
+                name: name.clone(),
+            })
+            .collect()
     };
-    // Hundreds of small files are read by two threads; for a few, starting one costs more than it saves.
-    if names.len() < 64 {
+    if names.len() < MANY {
         return load(&names);
     }
     let (left, right) = names.split_at(names.len() / 2);

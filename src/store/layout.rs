@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::model::Name;
+use crate::sys::unix;
 
 /// The directory tree of one user's TSM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +139,18 @@ impl ProcessDir {
     /// Where the supervisor answers.
     pub fn socket(&self) -> PathBuf {
         self.dir.join("control.sock")
+    }
+
+    /// The path of one of its sockets that works for every client, through a short link where it is too long for a
+    /// socket address. Of the control socket it is the marker `TSM_SOCKET` of the whole tree.
+    pub fn address(&self, socket: &Path) -> PathBuf {
+        if socket.as_os_str().len() <= unix::MAX_PATH {
+            return socket.to_owned();
+        }
+        match (unix::short_link(&self.dir), socket.file_name()) {
+            (Ok(link), Some(name)) => link.join(name),
+            _ => socket.to_owned(),
+        }
     }
 
     /// Where the program says that it is ready (`sd_notify(3)`).

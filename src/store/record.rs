@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Durability, ProcessDir, write};
 use crate::error::{Error, Result};
-use crate::model::{SCHEMA, Spec, Status};
+use crate::model::{Name, SCHEMA, Spec, Status};
+use crate::sys::dir::Dir;
 
 /// What a reader found at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,18 +58,25 @@ struct Version {
 }
 
 fn read<T: DeserializeOwned>(path: &Path, schema: fn(&T) -> u32) -> Record<T> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Record::Missing;
-        }
-        Err(error) => return Record::Broken(crate::error::plain(&error)),
-    };
-    match serde_json::from_slice::<T>(&bytes) {
+    match fs::read(path) {
+        Ok(bytes) => parse(&bytes, schema),
+        Err(error) => unreadable(&error),
+    }
+}
+
+fn unreadable<T>(error: &io::Error) -> Record<T> {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Record::Missing,
+        _ => Record::Broken(crate::error::plain(error)),
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8], schema: fn(&T) -> u32) -> Record<T> {
+    match serde_json::from_slice::<T>(bytes) {
         // A newer file may well parse, and mean something else; only its number can tell.
         Ok(record) if schema(&record) > SCHEMA => Record::Newer(schema(&record)),
         Ok(record) => Record::Found(record),
-        Err(why) => match serde_json::from_slice::<Version>(&bytes) {
+        Err(why) => match serde_json::from_slice::<Version>(bytes) {
             Ok(Version { schema }) if schema > SCHEMA => Record::Newer(schema),
             _ if bytes.is_empty() => Record::Broken("it is empty".into()),
             _ => Record::Broken(format!("it is not what tsm writes ({why})")),
@@ -91,6 +99,14 @@ pub fn read_spec(dir: &ProcessDir) -> Record<Spec> {
 /// Reads what is so.
 pub fn read_status(dir: &ProcessDir) -> Record<Status> {
     read(&dir.status(), |status: &Status| status.schema)
+}
+
+/// Reads what is so of the process `name` below the open directory of all processes; `buffer` is reused.
+pub(super) fn read_status_in(processes: &Dir, name: &Name, buffer: &mut Vec<u8>) -> Record<Status> {
+    match processes.read(&format!("{name}/status.json"), buffer) {
+        Ok(()) => parse(buffer, |status: &Status| status.schema),
+        Err(error) => unreadable(&error),
+    }
 }
 
 /// Writes what was asked.
