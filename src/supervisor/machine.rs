@@ -188,6 +188,11 @@ impl Machine {
         matches!(self.phase, Phase::Clearing | Phase::Stopping { .. })
     }
 
+    /// True while another run is under way to its start.
+    pub fn another_run(&self) -> bool {
+        matches!(self.phase, Phase::New | Phase::Preparing | Phase::Stopping { then: Then::Restart })
+    }
+
     /// True when the life is over.
     pub fn over(&self) -> bool {
         matches!(self.phase, Phase::Ended(_))

@@ -1,4 +1,21 @@
 //! The parent of one process: a tiny role of the same binary (design.md section 5).
+//!
+//! `machine` decides, `runtime` performs. A verb starts one with [`launch`]; from then on it is alone.
 
 mod backoff;
+mod child;
+mod env_reader;
+pub mod environment;
+mod handoff;
+mod health;
+mod launch;
 pub mod machine;
+mod ready;
+mod rotate;
+mod runtime;
+mod stop;
+mod waiters;
+
+pub use handoff::Order;
+pub use launch::launch;
+pub use runtime::run;

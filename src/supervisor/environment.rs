@@ -1,0 +1,61 @@
+//! The environment of a program: the captured one, the environment file's, the settings, and TSM's own.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+use crate::model::{EnvVar, Spec};
+use crate::store::ProcessDir;
+
+/// A variable and its value.
+pub type Var = (OsString, OsString);
+
+/// Variables that belong to one managed process and must not leak into the next one that is started from inside it.
+const OWN: [&str; 7] =
+    ["TSM_NAME", "TSM_ID", "TSM_PORT", "TSM_SOCKET", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"];
+
+/// What a caller's environment gives to a program: not the shell's exported functions (they can be hundreds of
+/// kilobytes and mean nothing to a program), and nothing of another managed process.
+pub fn captured(vars: impl Iterator<Item = Var>) -> Vec<Var> {
+    vars.filter(|(name, _)| {
+        !name.as_encoded_bytes().starts_with(b"BASH_FUNC_") && !OWN.iter().any(|own| name == OsStr::new(own))
+    })
+    .collect()
+}
+
+/// The whole environment of the program of `spec`: `base`, changed by the environment file (`set`, `unset`), by the
+/// settings of the spec, and by what TSM tells every program.
+pub fn compose(
+    base: &[Var],
+    set: &BTreeMap<String, String>,
+    unset: &[String],
+    spec: &Spec,
+    dir: &ProcessDir,
+) -> Vec<Var> {
+    let mut env: BTreeMap<OsString, OsString> = base.iter().cloned().collect();
+    for name in unset {
+        env.remove(OsStr::new(name));
+    }
+    env.extend(set.iter().map(|(name, value)| (name.into(), value.into())));
+    for (name, setting) in &spec.env_vars {
+        let value = match setting {
+            EnvVar::Value(value) => Some(value.into()),
+            // Handed over in the captured environment, so that it never touches the disk.
+            EnvVar::Secret => {
+                base.iter().find(|(key, _)| key == OsStr::new(name)).map(|(_, value)| value.clone())
+            }
+        };
+        if let Some(value) = value {
+            env.insert(name.into(), value);
+        }
+    }
+    if let Some(port) = spec.port {
+        env.insert("PORT".into(), port.to_string().into());
+        env.insert("TSM_PORT".into(), port.to_string().into());
+    }
+    env.insert("PWD".into(), spec.dir.clone().into());
+    env.insert("TSM_NAME".into(), spec.name.as_str().into());
+    env.insert("TSM_ID".into(), spec.id.to_string().into());
+    env.insert("TSM_SOCKET".into(), dir.address(&dir.socket()).into());
+    env.insert("NOTIFY_SOCKET".into(), dir.address(&dir.notify()).into());
+    env.into_iter().collect()
+}
