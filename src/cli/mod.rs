@@ -1,8 +1,160 @@
 //! The command line: one file per verb, and the only caller of everything below.
 
+mod context;
+mod delete;
+mod end;
+mod env;
+mod info;
+mod list;
+mod logs;
+mod output;
+mod refs;
+mod restart;
+mod services;
+mod settings;
+mod start;
+mod stop;
+
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::error::{Error, Result};
+use crate::render;
+use crate::render::style::ColorChoice;
+use context::Context;
+use output::Output;
+
+/// Keeps the processes that you run beside your editor.
+#[derive(Debug, Parser)]
+#[command(name = "tsm", version, max_term_width = 100, disable_help_subcommand = false)]
+#[command(after_help = "Examples:\n  tsm start python -m http.server   a port is found, a name is given\n  \
+    tsm list                          what runs\n  tsm logs -f 0                     follow its log\n  \
+    tsm stop all\n\nExit codes: 0 done, 1 failed, 2 usage, 3 not running, 4 not found, 5 unreachable, \
+    6 conflict, 124 timed out, 130 interrupted")]
+struct Cli {
+    /// When to write colours.
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, hide_default_value = true)]
+    color: When,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Start(start::Args),
+    #[command(visible_aliases = ["ls", "ps"])]
+    List(list::Args),
+    Logs(logs::Args),
+    Info(info::Args),
+    Stop(stop::StopArgs),
+    Restart(restart::Args),
+    #[command(visible_aliases = ["rm", "del"])]
+    Delete(delete::Args),
+    Kill(stop::KillArgs),
+    Cleanup(delete::CleanupArgs),
+    Env(env::Args),
+    Enable(services::EnableArgs),
+    Disable(services::DisableArgs),
+    Show(services::ShowArgs),
+}
 
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    // The supervisor is started for every process: it must not pay for parsing words that it does not have.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "supervise") {
+        return match (words.next(), words.next()) {
+            (Some(dir), None) => crate::supervisor::run(Path::new(&dir)),
+            _ => ExitCode::from(2),
+        };
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let choice = match cli.color {
+        When::Auto => ColorChoice::Auto,
+        When::Always => ColorChoice::Always,
+        When::Never => ColorChoice::Never,
+    };
+    let result = Context::new(choice).and_then(|context| match cli.verb {
+        None => summary(&context),
+        Some(verb) => dispatch(&context, verb),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read us has seen enough: `tsm list | head -1`.
+        Err(error) if error.io_kind() == Some(std::io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&error, choice);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+/// Prints an error, and what to type next.
+fn say(error: &Error, choice: ColorChoice) {
+    // Already said, one by one: see `context::Outcome`.
+    if error.message().is_empty() {
+        return;
+    }
+    let color = Output::new(settings::Settings::read().ok().as_ref(), choice).error_color;
+    let _ = render::error::write(&mut std::io::stderr().lock(), error, color);
+}
+
+/// Prints what clap has to say: help on standard output, an error in our own form on standard error.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let mut lines = text.trim_end().lines().filter(|line| !line.trim().is_empty());
+    let mut out = std::io::stderr().lock();
+    let _ = writeln!(out, "tsm: {}", lines.next().unwrap_or("wrong words"));
+    for line in lines {
+        let _ = match line.trim() {
+            tip if tip.starts_with("tip: ") => writeln!(out, "  try: {}", &tip["tip: ".len()..]),
+            other => writeln!(out, "  {other}"),
+        };
+    }
+    ExitCode::from(2)
+}
+
+fn dispatch(context: &Context, verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Start(args) => start::run(context, args),
+        Verb::List(args) => list::run(context, &args),
+        Verb::Logs(args) => logs::run(context, &args),
+        Verb::Info(args) => info::run(context, &args),
+        Verb::Stop(args) => stop::run(context, &args),
+        Verb::Restart(args) => restart::run(context, &args),
+        Verb::Delete(args) => delete::run(context, &args),
+        Verb::Kill(args) => stop::kill(context, &args),
+        Verb::Cleanup(args) => delete::cleanup(context, &args),
+        Verb::Env(args) => env::run(context, &args),
+        Verb::Enable(args) => services::enable(context, &args),
+        Verb::Disable(args) => services::disable(context, &args),
+        Verb::Show(args) => services::show(context, &args),
+    }
+}
+
+/// `tsm` alone: the short help and what runs, in one line.
+fn summary(context: &Context) -> Result<()> {
+    let help = Cli::command().render_help();
+    let text = if context.output.color { help.ansi().to_string() } else { help.to_string() };
+    context.output.bytes(text.as_bytes())?;
+    context.output.line(&format!("\n{}", list::summary(context)))
 }

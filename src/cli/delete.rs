@@ -1,0 +1,146 @@
+//! `tsm delete` and `tsm cleanup`: forgetting processes.
+
+use std::fs;
+
+use super::context::Context;
+use super::end::{self, How};
+use super::list::Done;
+use super::start;
+use super::stop::say_killed;
+use crate::error::{Error, Result};
+use crate::inspect::View;
+use crate::sys::lock::Lock;
+use crate::sys::unix;
+
+/// Stop processes and forget them; their logs stay unless --purge is given.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  tsm delete my-api-http-8000 --purge")]
+pub(super) struct Args {
+    /// Names, IDs, ports, PIDs, globs, or all.
+    #[arg(required = true, value_name = "REF")]
+    refs: Vec<String>,
+    /// Remove the logs too.
+    #[arg(long)]
+    purge: bool,
+    /// Print a JSON array of what was done.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Forget every process that does not run; their logs stay unless --purge is given.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  tsm cleanup")]
+pub(super) struct CleanupArgs {
+    /// Remove the logs too.
+    #[arg(long)]
+    purge: bool,
+    /// Print a JSON array of what was done.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
+    let (views, errors) = context.find(&args.refs);
+    let mut outcome = context.outcome();
+    for error in &errors {
+        outcome.failed(error);
+    }
+    let begun: Vec<_> = views.iter().map(|view| (view, end::begin(view, How::Gracefully))).collect();
+    let mut done = Vec::new();
+    for (view, begun) in begun {
+        let deleted = begun.and_then(|ending| end::finish(view, ending)).and_then(|killed| {
+            forget(context, view, args.purge)?;
+            Ok(killed)
+        });
+        match deleted {
+            Ok(killed) => {
+                if !args.json {
+                    context.output.line(&format!("Deleted: {}", view.title()))?;
+                    say_killed(context, &killed)?;
+                }
+                done.push(Done { name: view.name.to_string(), id: view.id, done: "deleted", killed });
+            }
+            Err(error) => outcome.failed(&error),
+        }
+    }
+    if args.json {
+        context.output.json(&done)?;
+    } else if views.is_empty() && errors.is_empty() {
+        context.output.line("nothing to delete")?;
+    }
+    outcome.done()
+}
+
+pub(super) fn cleanup(context: &Context, args: &CleanupArgs) -> Result<()> {
+    let all = context.all();
+    let mut outcome = context.outcome();
+    let mut done = Vec::new();
+    for view in all.iter().filter(|view| !view.status.live()) {
+        match forget(context, view, args.purge) {
+            Ok(()) => {
+                if !args.json {
+                    context.output.line(&format!("Removed: {} ({})", view.title(), view.status))?;
+                }
+                done.push(Done {
+                    name: view.name.to_string(),
+                    id: view.id,
+                    done: "removed",
+                    killed: Vec::new(),
+                });
+            }
+            Err(error) => outcome.failed(&error),
+        }
+    }
+    if args.json {
+        context.output.json(&done)?;
+    } else {
+        let processes = if all.len() == 1 { "process" } else { "processes" };
+        context.output.line(&format!("Checked {} {processes}, removed {}", all.len(), done.len()))?;
+    }
+    outcome.done()
+}
+
+/// Removes the directory of a process that does not run, in one step for whoever looks.
+fn forget(context: &Context, view: &View, purge: bool) -> Result<()> {
+    let layout = &context.layout;
+    let _held = start::runtime_lock(layout)?;
+    let path = view.dir.path();
+    let taken = Lock::take_within(&view.dir.lock(), std::time::Duration::from_secs(2));
+    match taken {
+        Ok(Some(lock)) => {
+            unix::remove_short_link(path);
+            let gone = layout.processes().join(format!(".new-gone-{}", view.name));
+            let _ = fs::remove_dir_all(&gone);
+            fs::rename(path, &gone).map_err(|error| Error::io("remove", path, &error))?;
+            fs::remove_dir_all(&gone).map_err(|error| Error::io("remove", path, &error))?;
+            drop(lock);
+        }
+        Ok(None) => {
+            return Err(Error::conflict(format!("{} was started again meanwhile", view.name))
+                .hint(format!("tsm delete {}", view.name)));
+        }
+        // Somebody else deleted it.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io("lock", &view.dir.lock(), &error)),
+    }
+    let _ = fs::remove_file(layout.pid_file(&view.name));
+    if purge {
+        remove_logs(context, view)?;
+    }
+    Ok(())
+}
+
+fn remove_logs(context: &Context, view: &View) -> Result<()> {
+    let live = format!("{}.log", view.name);
+    let Ok(listing) = fs::read_dir(context.layout.logs()) else { return Ok(()) };
+    for item in listing.flatten() {
+        let name = item.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(&live)) else { continue };
+        let number = rest.strip_prefix('.');
+        let rotated = number.is_some_and(|n| n == "head" || n.parse::<u32>().is_ok());
+        if rest.is_empty() || rotated {
+            fs::remove_file(item.path()).map_err(|error| Error::io("remove", &item.path(), &error))?;
+        }
+    }
+    Ok(())
+}

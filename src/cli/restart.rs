@@ -1,0 +1,121 @@
+//! `tsm restart`: stop and start again under the same ID, name and port.
+
+use std::time::Duration;
+
+use super::context::Context;
+use super::end::{self, How};
+use super::start::{self, Patience};
+use super::stop::say_killed;
+use crate::control::client::Waited;
+use crate::control::message::{Request, Until};
+use crate::error::{Error, Kind, Result};
+use crate::inspect::View;
+use crate::model::{Pid, State};
+use crate::store::{self, Durability};
+use crate::supervisor::environment::{self, Var};
+use crate::sys::process;
+
+/// Restart processes: the env file and the definition are read anew; ID, name and port stay.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  tsm restart 0\n  tsm restart --update-env api   with this shell's environment"
+)]
+pub(super) struct Args {
+    /// Names, IDs, ports, PIDs, globs, or all.
+    #[arg(required = true, value_name = "REF")]
+    refs: Vec<String>,
+    /// Take the environment of the calling shell instead of the one captured at the first start.
+    #[arg(long)]
+    update_env: bool,
+    /// Wait until it is ready; 30 seconds unless said otherwise.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "30")]
+    wait: Option<u64>,
+    /// Print a JSON object for each.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
+    let (views, errors) = context.find(&args.refs);
+    let mut outcome = context.outcome();
+    for error in &errors {
+        outcome.failed(error);
+    }
+    let patience = match args.wait {
+        Some(seconds) => Patience::Asked(seconds.saturating_mul(1000)),
+        None if context.output.terminal && !context.settings.noninteractive => Patience::Short,
+        None => Patience::None,
+    };
+    for view in &views {
+        let restarted = restart(context, view, args.update_env)
+            .and_then(|pid| start::report(context, &view.name, pid, patience, args.json, "Restarted"));
+        if let Err(error) = restarted {
+            outcome.failed(&error);
+        }
+    }
+    outcome.done()
+}
+
+fn restart(context: &Context, view: &View, update_env: bool) -> Result<i32> {
+    if view.status == State::Unsupervised {
+        let env = match view.main.filter(|_| !update_env) {
+            Some(main) => environment_of(main.pid)?,
+            None => environment::captured(std::env::vars_os()),
+        };
+        return anew(context, view, &env);
+    }
+    if view.status.live() && !update_env {
+        return in_place(context, view);
+    }
+    anew(context, view, &environment::captured(std::env::vars_os()))
+}
+
+/// Stops it and starts it under a new supervisor, whose environment is `env`.
+fn anew(context: &Context, view: &View, env: &[Var]) -> Result<i32> {
+    // What would make the start fail is found before the stop.
+    let spec = store::read_spec(&view.dir).required(&view.dir.spec())?;
+    start::respecified(context, &spec)?;
+    let killed = end::finish(view, end::begin(view, How::Gracefully)?)?;
+    say_killed(context, &killed)?;
+    start::again_in(context, view, view.restarts.saturating_add(1), env)
+}
+
+/// Lets its supervisor do it.
+fn in_place(context: &Context, view: &View) -> Result<i32> {
+    let before = store::read_spec(&view.dir).required(&view.dir.spec())?;
+    let spec = start::respecified(context, &before)?;
+    let mut client = end::connect(view)?;
+    if spec != before {
+        store::write_spec(&view.dir, &spec, Durability::Synced)?;
+    }
+    client.ask(Request::Restart)?;
+    let patience = Duration::from_millis(spec.policy.stop_timeout_ms) + Duration::from_secs(20);
+    match client.wait(Request::Wait(Until::Running), Some(patience))? {
+        Waited::Answer(reply) if matches!(reply.status, State::Starting | State::Online) => {
+            say_killed(context, &reply.killed)?;
+            Ok(reply.pid.unwrap_or_default())
+        }
+        Waited::Answer(reply) => {
+            let why = reply.note.unwrap_or_else(|| format!("it is {}", reply.status));
+            Err(Error::failed(format!("cannot restart {}: {why}", view.name))
+                .hint(format!("tsm logs {}", view.name)))
+        }
+        Waited::TimedOut => Err(Error::new(Kind::TimedOut, format!("{} does not stop", view.name))
+            .hint(format!("tsm kill {}", view.name))),
+    }
+}
+
+/// The environment that a process without supervisor was started with, as far as the kernel still has it.
+fn environment_of(pid: Pid) -> Result<Vec<Var>> {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    let bytes = process::environ(pid).map_err(|error| {
+        Error::failed(format!("cannot read the environment of PID {pid}: {}", crate::error::plain(&error)))
+            .hint("tsm restart --update-env takes this shell's instead")
+    })?;
+    let vars = bytes.split(|byte| *byte == 0).filter_map(|entry| {
+        let at = entry.iter().position(|byte| *byte == b'=')?;
+        Some((OsString::from_vec(entry[..at].to_vec()), OsString::from_vec(entry[at + 1..].to_vec())))
+    });
+    Ok(environment::captured(vars))
+}

@@ -1,0 +1,133 @@
+//! Starting a tracked process again that does not run, from its spec or its definition as it now stands.
+
+use super::reserve::{lock_of, runtime_lock};
+use super::{Context, World, directory, launch, services, user_patterns};
+use crate::error::{Error, Result};
+use crate::inspect::{View, glance};
+use crate::model::{EnvVar, Origin, Policy, Spec};
+use crate::plan::{self, EnvAsk, Facts, Holder, Ports, Request, ServiceAsk};
+use crate::store::{self, Durability};
+use crate::supervisor::{Order, environment};
+
+/// Starts `view` again in the calling shell's environment; `restarts` is the count it goes on with.
+///
+/// # Errors
+/// A conflict when its port is taken meanwhile; why the program does not run, with everything as it was.
+pub(crate) fn again(context: &Context, view: &View, restarts: u32) -> Result<i32> {
+    let env = environment::captured(std::env::vars_os());
+    again_in(context, view, restarts, &env)
+}
+
+/// As [`again`], in the environment `env`.
+///
+/// # Errors
+/// As [`again`].
+pub(crate) fn again_in(
+    context: &Context,
+    view: &View,
+    restarts: u32,
+    env: &[environment::Var],
+) -> Result<i32> {
+    let before = store::read_spec(&view.dir).required(&view.dir.spec())?;
+    let spec = respecified(context, &before)?;
+    for (name, setting) in &spec.env_vars {
+        if *setting == EnvVar::Secret && !env.iter().any(|(key, _)| key == name.as_str()) {
+            context.output.remark(&format!(
+                "{name} was given with --env-var and is not kept on disk; {} starts without it",
+                spec.name
+            ));
+        }
+    }
+    let world = World::new(context, &spec.dir);
+    if let Some(file) = &spec.env_file {
+        world.load_env(file)?;
+    }
+    let overlay = world.overlay();
+    let order = Order { fresh: false, restarts, set: overlay.set, unset: overlay.unset };
+    let held = runtime_lock(&context.layout)?;
+    if let Some(port) = spec.port {
+        let mut others = glance(&context.layout);
+        others.retain(|other| other.name != view.name);
+        if let Some(holder) = super::ports::Machine::new(context, &others).holder(port) {
+            return Err(taken(&spec, port, holder));
+        }
+    }
+    let lock = lock_of(&view.dir)?;
+    if spec != before {
+        store::write_spec(&view.dir, &spec, Durability::Synced)?;
+    }
+    drop(held);
+    let started = launch(&view.dir, lock, env, &order);
+    if started.is_err() && spec != before {
+        store::write_spec(&view.dir, &before, Durability::Cached)?;
+    }
+    started
+}
+
+fn taken(spec: &Spec, port: u16, holder: Holder) -> Error {
+    let error = Error::conflict(format!("port {port} of {} is taken by {}", spec.name, holder.text));
+    match holder.hint {
+        Some(hint) => error.hint(hint),
+        None => error.hint(format!("tsm kill port:{port}, if it is not needed")),
+    }
+}
+
+/// The spec of the next run: the definition as it now stands, for a process that came from one, otherwise the same.
+/// ID, name and port are kept.
+///
+/// # Errors
+/// When the definition is gone or broken.
+pub(crate) fn respecified(context: &Context, spec: &Spec) -> Result<Spec> {
+    let Origin::Service(service) = &spec.origin else { return Ok(spec.clone()) };
+    let definition = services::find(context, service)?;
+    let dir = match &definition.dir {
+        Some(dir) => directory(context, dir)?,
+        None => spec.dir.clone(),
+    };
+    let request = Request {
+        words: vec![definition.command.clone()],
+        dir: dir.clone(),
+        name: None,
+        // The name ends in the port, so both stay.
+        port: spec.port,
+        service: Some(ServiceAsk { name: spec.base.clone(), port: definition.port, kind: definition.kind }),
+        kind: None,
+        env: definition.env.clone().map_or(EnvAsk::Discover, EnvAsk::Named),
+        user_patterns: user_patterns(context)?,
+    };
+    let world = World::new(context, &dir);
+    let plan = plan::plan(plan::draft(&request, &world)?, &Free)?;
+    Ok(Spec {
+        kind: plan.kind,
+        argv: plan.argv,
+        command: plan.command,
+        typed: plan.typed,
+        dir: plan.dir,
+        env_file: plan.env_file,
+        env_vars: definition
+            .env_vars
+            .iter()
+            .map(|(name, value)| (name.clone(), EnvVar::Value(value.clone())))
+            .collect(),
+        policy: definition.policy(Policy::default()),
+        reasons: plan.reasons,
+        ..spec.clone()
+    })
+}
+
+/// A machine on which every port is free: for the port that the process itself holds.
+struct Free;
+
+impl Ports for Free {
+    fn holder(&self, _port: u16) -> Option<Holder> {
+        None
+    }
+
+    fn sticky(&self, _dir: &std::path::Path, _base: &crate::model::Name) -> Option<u16> {
+        None
+    }
+
+    fn range(&self) -> std::ops::RangeInclusive<u16> {
+        1..=u16::MAX
+    }
+}

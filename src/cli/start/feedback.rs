@@ -1,0 +1,179 @@
+//! Telling the user what became of a start, and waiting for it where that was asked.
+
+use std::time::Duration;
+
+use super::Context;
+use crate::cli::logs;
+use crate::control::client::{Client, Waited};
+use crate::control::message::{Request, StatusReply, Until};
+use crate::error::{Error, Kind, Result};
+use crate::inspect::{View, view};
+use crate::model::{Exit, Name, State};
+use crate::render::human;
+use crate::store::{self, ProcessDir};
+
+/// How long to wait for readiness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// On a terminal: long enough to see a crash at start-up.
+    Short,
+    /// As asked, in milliseconds.
+    Asked(u64),
+}
+
+/// How long a person is kept waiting without having asked for it.
+const SHORT: Duration = Duration::from_secs(3);
+
+/// How many lines of its log explain why a program died.
+const LAST_LINES: usize = 20;
+
+/// Says that the process runs already.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn already(context: &Context, view: &View, json: bool) -> Result<()> {
+    if json {
+        return context.output.json(view);
+    }
+    let what = if view.status == State::Unsupervised {
+        "Already running, without its supervisor"
+    } else {
+        "Already running"
+    };
+    context.output.line(&format!("{what}: {}", details(view, view.pid)))
+}
+
+fn details(view: &View, pid: Option<i32>) -> String {
+    let mut parts = Vec::new();
+    parts.extend(view.id.map(|id| format!("TSM ID: {id}")));
+    parts.extend(pid.map(|pid| format!("PID: {pid}")));
+    let port = match view.port.filter(|port| view.ports.is_empty() || view.ports.contains(port)) {
+        Some(port) => Some(port),
+        None => view.ports.first().copied(),
+    };
+    parts.extend(port.map(|port| format!("Port: {port}")));
+    if let Some(path) = &view.env_file {
+        let short = path.strip_prefix(&format!("{}/", view.cwd)).unwrap_or(path);
+        parts.push(format!("Env: {short}"));
+    }
+    format!("{} ({})", view.name, parts.join(", "))
+}
+
+/// Waits until the start that somebody else has under way has come to something; none when it came to nothing.
+pub(crate) fn settled(context: &Context, dir: &ProcessDir) -> Option<View> {
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    let name = Name::parse(dir.path().file_name()?.to_str()?).ok()?;
+    while std::time::Instant::now() < end {
+        let mut entry = store::entry(&context.layout, &name)?;
+        if !entry.is_supervised() {
+            return None;
+        }
+        if entry.status.found().is_some() {
+            return view(&context.layout, &name);
+        }
+        crate::sys::poll::pause(Duration::from_millis(2));
+    }
+    None
+}
+
+/// Says that the process was started, after waiting for it as long as `patience` says.
+///
+/// # Errors
+/// Failed with the last lines of its log when it died; timed out when it was not ready in time (it stays up).
+pub(crate) fn report(
+    context: &Context,
+    name: &Name,
+    pid: i32,
+    patience: Patience,
+    json: bool,
+    done: &str,
+) -> Result<()> {
+    let dir = context.layout.process(name);
+    let wait = match patience {
+        Patience::None => None,
+        Patience::Short => Some(SHORT),
+        Patience::Asked(ms) => Some(Duration::from_millis(ms)),
+    };
+    let before = store::read_status(&dir).found().map_or(0, |status| status.run);
+    let waited = wait.map(|time| ready(&dir, time)).transpose()?;
+    if let Some(Waited::Answer(reply)) = &waited {
+        if let Some(exit) = ended(reply, before) {
+            let fine = exit.success() && !(matches!(patience, Patience::Asked(_)) && reply.port.is_some());
+            if !fine {
+                return Err(died(context, name, reply, exit));
+            }
+        } else if matches!(reply.status, State::Errored) {
+            let why = reply.note.clone().unwrap_or_else(|| "it cannot be started".into());
+            return Err(Error::failed(format!("{name} failed: {why}")).hint(format!("tsm logs {name}")));
+        }
+    }
+    let shown = view(&context.layout, name)
+        .ok_or_else(|| Error::not_found(format!("{name} was deleted meanwhile")))?;
+    if json {
+        context.output.json(&shown)?;
+    } else {
+        context.output.line(&format!("{done}: {}", details(&shown, shown.pid.or(Some(pid)))))?;
+        remarks(context, &shown);
+    }
+    match (waited, patience) {
+        (Some(Waited::TimedOut), Patience::Asked(ms)) => {
+            Err(Error::new(Kind::TimedOut, format!("{name} is not ready after {}", human::span(ms)))
+                .hint(format!("tsm logs {name}; it goes on, tsm stop {name} ends it")))
+        }
+        (Some(Waited::TimedOut), _) if !json => {
+            let port = shown.port.map(|port| format!(" on port {port}")).unwrap_or_default();
+            context.output.remark(&format!("{name} does not listen{port} yet; see: tsm logs -f {name}"));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn ready(dir: &ProcessDir, patience: Duration) -> Result<Waited> {
+    let asked = Client::connect(&dir.socket())
+        .and_then(|mut client| client.wait(Request::Wait(Until::Ready), Some(patience)));
+    match asked {
+        Err(error) if error.kind() == Kind::Unreachable => {
+            // It ended, and its supervisor with it: its last words are on the disk.
+            let status = store::read_status(dir).found();
+            match status.filter(|status| !status.state.supervised()) {
+                Some(status) => Ok(Waited::Answer(StatusReply::of(&status, crate::sys::clock::wall_ms()))),
+                None => Err(error),
+            }
+        }
+        other => other,
+    }
+}
+
+/// How the run that was waited for ended, if it did.
+fn ended(reply: &StatusReply, run: u64) -> Option<Exit> {
+    let over =
+        matches!(reply.status, State::Exited | State::Errored | State::Backoff) || reply.run > run.max(1);
+    reply.exit.filter(|_| over)
+}
+
+fn died(context: &Context, name: &Name, reply: &StatusReply, exit: Exit) -> Error {
+    let tail = logs::last_lines(context, name, LAST_LINES);
+    let _ = std::io::Write::write_all(&mut std::io::stderr().lock(), &tail);
+    let next = match reply.status {
+        State::Backoff | State::Starting | State::Online => "; it is being started again",
+        _ => "",
+    };
+    let hint = match next {
+        "" => format!("tsm logs {name}"),
+        _ => format!("tsm logs -f {name}, or tsm stop {name}"),
+    };
+    Error::failed(format!("{name} died: {exit}{next}")).hint(hint)
+}
+
+fn remarks(context: &Context, view: &View) {
+    if let Some(port) = view.port.filter(|port| !view.ports.is_empty() && !view.ports.contains(port)) {
+        let real = view.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        context.output.remark(&format!("it listens on {real}, not on the planned port {port}"));
+    }
+    if view.status == State::Exited {
+        context.output.remark("it has ended already, with exit code 0");
+    }
+}

@@ -1,0 +1,426 @@
+//! `tsm start`: from words to a running program.
+
+mod again;
+mod facts;
+mod feedback;
+mod ports;
+mod reserve;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::context::Context;
+use super::services;
+use crate::envfile;
+use crate::error::{Error, Result};
+use crate::inspect::{View, glance, view};
+use crate::model::{EnvVar, Kind, Name, Origin, Policy, RestartPolicy, StopSignal};
+use crate::plan::{self, EnvAsk, Request, ServiceAsk};
+use crate::service::Definition;
+use crate::supervisor::{Order, environment, launch};
+use facts::World;
+use reserve::Outcome;
+
+pub(super) use again::{again_in, respecified};
+pub(super) use feedback::{Patience, report};
+pub(super) use reserve::runtime_lock;
+
+/// Start a service, a command, or a tracked process again.
+///
+/// Options of tsm end at the first word that is not one; what follows is the command, word for word. One quoted word is
+/// split by shell rules, and run by bash when it has shell syntax.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "tsm start [OPTIONS] [--] WORD...")]
+#[command(
+    after_help = "Examples:\n  tsm start python -m http.server\n  tsm start --env dev --port 4000 node server.js\n  \
+    tsm start 'npm run build && node dist/app.js'\n  tsm start my-service\n  tsm start --dry-run npm start"
+)]
+pub(super) struct Args {
+    /// Environment: a name (env/NAME.env) or a file, sourced by bash at every start.
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "no_env")]
+    env: Option<String>,
+    /// Read no environment file, not even one that is found.
+    #[arg(long)]
+    no_env: bool,
+    /// Set a variable for the program; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    env_var: Vec<String>,
+    /// The port it is to listen on, 1 to 65535.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// The name; the port is added to it.
+    #[arg(long, value_parser = parse_name)]
+    name: Option<Name>,
+    /// The working directory.
+    #[arg(long, value_name = "DIRECTORY")]
+    dir: Option<PathBuf>,
+    /// What it is: port, socket or pid.
+    #[arg(long)]
+    kind: Option<Kind>,
+    /// When to start it again: no, on-failure (the default) or always.
+    #[arg(long, value_name = "POLICY")]
+    restart: Option<RestartPolicy>,
+    /// How many restarts in a row are allowed (10).
+    #[arg(long, value_name = "N")]
+    max_restarts: Option<u32>,
+    /// How long a graceful stop may take before KILL (10s).
+    #[arg(long, value_name = "TIME", value_parser = services::parse_time)]
+    stop_timeout: Option<u64>,
+    /// The signal of a graceful stop (TERM).
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<StopSignal>,
+    /// The size above which the log's head is moved to a rotated file (10MiB).
+    #[arg(long, value_name = "SIZE", value_parser = services::parse_size)]
+    log_max_size: Option<u64>,
+    /// How many rotated logs are kept (5).
+    #[arg(long, value_name = "N")]
+    log_keep: Option<u32>,
+    /// Return when it is ready, or fail with its last lines; 30 seconds unless said otherwise.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
+        value_parser = parse_seconds, conflicts_with = "no_wait")]
+    wait: Option<u64>,
+    /// Return as soon as the program runs; the default where standard output is not a terminal.
+    #[arg(long)]
+    no_wait: bool,
+    /// Print what would be done and why, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    json: bool,
+    /// A service, the name of a tracked process, or a command.
+    #[arg(trailing_var_arg = true, value_name = "WORD")]
+    words: Vec<String>,
+}
+
+fn parse_name(text: &str) -> Result<Name, String> {
+    Name::parse(text).map_err(|why| why.to_string())
+}
+
+/// Seconds, or a time such as `500ms` or `2m`; in milliseconds.
+fn parse_seconds(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(seconds) => Ok(seconds.saturating_mul(1000)),
+        Err(_) => services::parse_time(text),
+    }
+}
+
+/// Everything that was asked of one start.
+pub(super) struct Ask {
+    request: Request,
+    policy: Policy,
+    env_vars: BTreeMap<String, EnvVar>,
+    /// The values of `env_vars` that must not touch the disk.
+    secrets: Vec<environment::Var>,
+    origin: Origin,
+    /// The options, in a fixed order: part of "the same process?".
+    options: Vec<String>,
+}
+
+pub(super) fn run(context: &Context, args: Args) -> Result<()> {
+    let patience = match (args.wait, args.no_wait) {
+        (Some(ms), _) => Patience::Asked(ms),
+        (None, true) => Patience::None,
+        (None, false) if context.output.terminal && !context.settings.noninteractive => Patience::Short,
+        _ => Patience::None,
+    };
+    let asked_dir = args.dir.as_ref().map(|dir| directory(context, dir)).transpose()?;
+    if let Some(view) = tracked(context, &args)? {
+        return start_tracked(context, &args, &view, patience);
+    }
+    let here = match &asked_dir {
+        Some(dir) => dir.clone(),
+        None => context.current_dir()?,
+    };
+    let ask = match definition(context, &args)? {
+        Some(definition) => Ask::of_service(context, &args, &definition, asked_dir, here)?,
+        None => Ask::of_command(context, &args, here)?,
+    };
+    if args.dry_run {
+        return dry_run(context, &ask, args.json);
+    }
+    start(context, &ask, patience, args.json)
+}
+
+/// The absolute directory that `--dir` means.
+fn directory(context: &Context, dir: &Path) -> Result<PathBuf> {
+    let path = if dir.is_absolute() { dir.to_owned() } else { context.current_dir()?.join(dir) };
+    let real = std::fs::canonicalize(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::not_found(format!("no directory {}", path.display())),
+        _ => Error::io("enter", &path, &error),
+    })?;
+    if real.is_dir() {
+        Ok(real)
+    } else {
+        Err(Error::not_found(format!("{} is not a directory", path.display())))
+    }
+}
+
+/// The tracked process that the one word names exactly.
+fn tracked(context: &Context, args: &Args) -> Result<Option<View>> {
+    let [word] = args.words.as_slice() else { return Ok(None) };
+    if word.contains(char::is_whitespace) || word.contains('/') {
+        return Ok(None);
+    }
+    let by_id = || {
+        let id: u32 = word.parse().ok()?;
+        let found = glance(&context.layout).into_iter().find(|view| view.id == Some(id))?;
+        view(&context.layout, &found.name)
+    };
+    let by_name = Name::parse(word).ok().and_then(|name| view(&context.layout, &name));
+    let Some(view) = by_name.or_else(by_id) else { return Ok(None) };
+    // A definition of the same name is what the user edits: it decides.
+    let shadowed = Name::parse(word).is_ok_and(|name| services::find(context, &name).is_ok());
+    Ok((!shadowed).then_some(view))
+}
+
+fn start_tracked(context: &Context, args: &Args, view: &View, patience: Patience) -> Result<()> {
+    let fresh = [
+        ("--env", args.env.is_some()),
+        ("--no-env", args.no_env),
+        ("--env-var", !args.env_var.is_empty()),
+        ("--port", args.port.is_some()),
+        ("--name", args.name.is_some()),
+        ("--dir", args.dir.is_some()),
+        ("--kind", args.kind.is_some()),
+    ];
+    if let Some((option, _)) = fresh.iter().find(|(_, given)| *given) {
+        return Err(Error::usage(format!(
+            "{option} needs a command: {} keeps what it was started with",
+            view.name
+        ))
+        .hint(format!("tsm delete {}, then tsm start {option} … COMMAND", view.name)));
+    }
+    if view.status.live() {
+        return feedback::already(context, view, args.json);
+    }
+    if args.dry_run {
+        context.output.line(&format!("would start {} again: {}", view.title(), view.command))?;
+        return Ok(());
+    }
+    let pid = again::again(context, view, view.restarts)?;
+    report(context, &view.name, pid, patience, args.json, "Started")
+}
+
+fn definition(context: &Context, args: &Args) -> Result<Option<Definition>> {
+    let [word] = args.words.as_slice() else { return Ok(None) };
+    let Ok(name) = Name::parse(word) else { return Ok(None) };
+    match services::find(context, &name) {
+        Ok(definition) => Ok(Some(definition)),
+        // No such definition: then it is a command. One that is there but broken is an error.
+        Err(error) if error.kind() == crate::error::Kind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl Ask {
+    fn of_command(context: &Context, args: &Args, dir: PathBuf) -> Result<Self> {
+        let env = match (&args.env, args.no_env) {
+            (Some(env), _) => EnvAsk::Named(env.clone()),
+            (None, true) => EnvAsk::None,
+            (None, false) => EnvAsk::Discover,
+        };
+        let request = Request {
+            words: args.words.clone(),
+            dir,
+            name: args.name.clone(),
+            port: args.port,
+            service: None,
+            kind: args.kind,
+            env,
+            user_patterns: user_patterns(context)?,
+        };
+        Self::finish(args, request, Policy::default(), BTreeMap::new(), Origin::Command)
+    }
+
+    fn of_service(
+        context: &Context,
+        args: &Args,
+        definition: &Definition,
+        asked_dir: Option<PathBuf>,
+        here: PathBuf,
+    ) -> Result<Self> {
+        for remark in &definition.remarks {
+            context.output.remark(remark);
+        }
+        let dir = match (&asked_dir, &definition.dir) {
+            (Some(dir), _) => dir.clone(),
+            (None, Some(dir)) => directory(context, dir)?,
+            (None, None) => here,
+        };
+        let env = match (&args.env, &definition.env, args.no_env) {
+            (Some(env), _, _) | (None, Some(env), false) => EnvAsk::Named(env.clone()),
+            (None, None, false) => EnvAsk::Discover,
+            (None, _, true) => EnvAsk::None,
+        };
+        let request = Request {
+            words: vec![definition.command.clone()],
+            dir,
+            name: args.name.clone(),
+            port: args.port,
+            service: Some(ServiceAsk {
+                name: definition.process.clone(),
+                port: definition.port,
+                kind: definition.kind,
+            }),
+            kind: args.kind,
+            env,
+            user_patterns: user_patterns(context)?,
+        };
+        let vars = definition.env_vars.clone();
+        Self::finish(
+            args,
+            request,
+            definition.policy(Policy::default()),
+            vars,
+            Origin::Service(definition.name.clone()),
+        )
+    }
+
+    fn finish(
+        args: &Args,
+        request: Request,
+        base: Policy,
+        vars: BTreeMap<String, String>,
+        origin: Origin,
+    ) -> Result<Self> {
+        let mut env_vars: BTreeMap<String, EnvVar> =
+            vars.into_iter().map(|(name, value)| (name, EnvVar::Value(value))).collect();
+        let mut secrets = Vec::new();
+        for setting in &args.env_var {
+            let (name, value) =
+                setting.split_once('=').filter(|(name, _)| is_variable(name)).ok_or_else(|| {
+                    Error::usage("--env-var takes NAME=VALUE").hint("tsm start --env-var DEBUG=1 …")
+                })?;
+            if envfile::looks_secret(name) {
+                secrets.push((name.into(), value.into()));
+                env_vars.insert(name.to_owned(), EnvVar::Secret);
+            } else {
+                env_vars.insert(name.to_owned(), EnvVar::Value(value.to_owned()));
+            }
+        }
+        let policy = Policy {
+            restart: args.restart.unwrap_or(base.restart),
+            max_restarts: args.max_restarts.unwrap_or(base.max_restarts),
+            stop_signal: args.stop_signal.unwrap_or(base.stop_signal),
+            stop_timeout_ms: args.stop_timeout.unwrap_or(base.stop_timeout_ms),
+            log: crate::model::LogLimit {
+                max_bytes: args.log_max_size.unwrap_or(base.log.max_bytes),
+                keep: args.log_keep.unwrap_or(base.log.keep),
+            },
+            reload: base.reload,
+        };
+        let options = options(args);
+        Ok(Ask { request, policy, env_vars, secrets, origin, options })
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn user_patterns(context: &Context) -> Result<Option<String>> {
+    let path = context.layout.patterns();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", &path, &error)),
+    }
+}
+
+/// The options that make another process of the same command. Values of secrets are left out.
+fn options(args: &Args) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            all.push(format!("{name}={value}"));
+        }
+    };
+    add("--env", args.env.clone());
+    add("--no-env", args.no_env.then(String::new));
+    add("--port", args.port.map(|port| port.to_string()));
+    add("--name", args.name.as_ref().map(Name::to_string));
+    add("--kind", args.kind.map(|kind| kind.to_string()));
+    add("--restart", args.restart.map(|policy| policy.to_string()));
+    add("--max-restarts", args.max_restarts.map(|count| count.to_string()));
+    add("--stop-timeout", args.stop_timeout.map(|ms| ms.to_string()));
+    add("--stop-signal", args.stop_signal.map(|signal| signal.to_string()));
+    add("--log-max-size", args.log_max_size.map(|size| size.to_string()));
+    add("--log-keep", args.log_keep.map(|count| count.to_string()));
+    for setting in &args.env_var {
+        let name = setting.split('=').next().unwrap_or_default();
+        add("--env-var", Some(if envfile::looks_secret(name) { name.to_owned() } else { setting.clone() }));
+    }
+    all
+}
+
+/// How often a start is tried again when the one that it waited for came to nothing.
+const TRIES: usize = 5;
+
+fn start(context: &Context, ask: &Ask, patience: Patience, json: bool) -> Result<()> {
+    for _ in 0..TRIES {
+        let world = World::new(context, &ask.request.dir);
+        let draft = plan::draft(&ask.request, &world)?;
+        match reserve::reserve(context, ask, draft)? {
+            Outcome::Running(view) => return feedback::already(context, &view, json),
+            Outcome::Starting(dir) => {
+                if let Some(view) = feedback::settled(context, &dir) {
+                    return feedback::already(context, &view, json);
+                }
+            }
+            Outcome::Reserved(reservation) => {
+                for remark in reservation.remarks.iter().chain(&world.remarks()) {
+                    context.output.remark(remark);
+                }
+                let overlay = world.overlay();
+                let order = Order {
+                    fresh: reservation.is_fresh(),
+                    restarts: 0,
+                    set: overlay.set,
+                    unset: overlay.unset,
+                };
+                let mut env = environment::captured(std::env::vars_os());
+                env.retain(|(name, _)| !ask.secrets.iter().any(|(secret, _)| secret == name));
+                env.extend(ask.secrets.iter().cloned());
+                let name = reservation.spec.name.clone();
+                let pid = reservation.launch(context, &env, &order)?;
+                return report(context, &name, pid, patience, json, "Started");
+            }
+        }
+    }
+    Err(Error::failed("another start of the same command failed again and again; see its error"))
+}
+
+fn dry_run(context: &Context, ask: &Ask, json: bool) -> Result<()> {
+    let world = World::new(context, &ask.request.dir);
+    let draft = plan::draft(&ask.request, &world)?;
+    let plan = reserve::plan_only(context, draft)?;
+    for remark in plan.remarks.iter().chain(&world.remarks()) {
+        context.output.remark(remark);
+    }
+    if json {
+        return context.output.json(&serde_json::json!({
+            "schema": crate::model::SCHEMA,
+            "argv": plan.argv,
+            "command": plan.command,
+            "kind": plan.kind,
+            "port": plan.port,
+            "name": plan.name,
+            "dir": plan.dir,
+            "env_file": plan.env_file.as_ref().map(|file| &file.path),
+            "env": plan.env_values.iter().map(|(name, value)| (name, envfile::shown(name, value)))
+                .collect::<BTreeMap<_, _>>(),
+            "restart": ask.policy.restart,
+            "max_restarts": ask.policy.max_restarts,
+            "stop_signal": ask.policy.stop_signal,
+            "stop_timeout_ms": ask.policy.stop_timeout_ms,
+            "reasons": plan.reasons,
+        }));
+    }
+    for reason in &plan.reasons {
+        context.output.line(&format!("{} {}: {}", reason.what, reason.value, reason.why))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! `tsm stop` and `tsm kill`: ending what runs, with and without grace.
+
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+use super::context::Context;
+use super::end::{self, How};
+use super::list::Done;
+use crate::error::{Error, Kind, Result};
+use crate::inspect::{View, port_owner};
+use crate::model::Pid;
+use crate::sys::pidfd::{Handle, wait_all};
+use crate::sys::{process, signals};
+
+/// Stop processes: the stop signal to the whole tree, KILL for what is left after the stop timeout.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  tsm stop my-api-http-8000\n  tsm stop 0 'web*'\n  tsm stop all")]
+pub(super) struct StopArgs {
+    /// Names, IDs, ports, PIDs, globs, or all.
+    #[arg(required = true, value_name = "REF")]
+    refs: Vec<String>,
+    /// Print a JSON array of what was done.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Kill processes at once; also a port or PID that TSM does not manage, after asking.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  tsm kill 8000          whoever listens on port 8000\n  tsm kill my-worker"
+)]
+pub(super) struct KillArgs {
+    /// Names, IDs, ports, PIDs, globs, or all.
+    #[arg(required = true, value_name = "REF")]
+    refs: Vec<String>,
+    /// Do not ask before killing what TSM does not manage.
+    #[arg(short, long)]
+    force: bool,
+    /// Print a JSON array of what was done.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(context: &Context, args: &StopArgs) -> Result<()> {
+    let (views, errors) = context.find(&args.refs);
+    let mut outcome = context.outcome();
+    for error in &errors {
+        outcome.failed(error);
+    }
+    let done = end_all(context, &views, How::Gracefully, &mut outcome, !args.json)?;
+    if args.json {
+        context.output.json(&done)?;
+    } else if views.is_empty() && errors.is_empty() {
+        context.output.line("nothing is running")?;
+    }
+    outcome.done()
+}
+
+/// Ends all of `views`, side by side.
+fn end_all(
+    context: &Context,
+    views: &[View],
+    how: How,
+    outcome: &mut super::context::Outcome<'_>,
+    print: bool,
+) -> Result<Vec<Done>> {
+    let verb = if how == How::Gracefully { "Stopped" } else { "Killed" };
+    let begun: Vec<_> = views.iter().map(|view| (view, end::begin(view, how))).collect();
+    let mut all = Vec::new();
+    for (view, begun) in begun {
+        let already = matches!(begun, Ok(end::Ending::Already));
+        let killed = match begun.and_then(|ending| end::finish(view, ending)) {
+            Ok(killed) => killed,
+            Err(error) => {
+                outcome.failed(&error);
+                continue;
+            }
+        };
+        if print {
+            let what = if already { "Already stopped" } else { verb };
+            context.output.line(&format!("{what}: {}", view.title()))?;
+            if how == How::Gracefully {
+                say_killed(context, &killed)?;
+            }
+        }
+        let done = if how == How::Gracefully { "stopped" } else { "killed" };
+        all.push(Done { name: view.name.to_string(), id: view.id, done, killed });
+    }
+    Ok(all)
+}
+
+/// Says what did not end by itself.
+pub(super) fn say_killed(context: &Context, killed: &[(i32, String)]) -> Result<()> {
+    for (pid, command) in killed {
+        context.output.line(&format!("  had to kill PID {pid}: {command}"))?;
+    }
+    Ok(())
+}
+
+pub(super) fn kill(context: &Context, args: &KillArgs) -> Result<()> {
+    let mut outcome = context.outcome();
+    let mut views = Vec::new();
+    let mut done = Vec::new();
+    for text in &args.refs {
+        let (mut found, mut errors) = context.find(std::slice::from_ref(text));
+        views.append(&mut found);
+        let Some(error) = errors.pop() else { continue };
+        match foreign(text) {
+            Some(target) if error.kind() == Kind::NotFound => {
+                match kill_foreign(context, &target, args.force, !args.json) {
+                    Ok(mut killed) => done.append(&mut killed),
+                    Err(error) => outcome.failed(&error),
+                }
+            }
+            _ => outcome.failed(&error),
+        }
+    }
+    let mut names: Vec<String> = Vec::new();
+    views.retain(|view| {
+        let new = !names.contains(&view.name.to_string());
+        names.push(view.name.to_string());
+        new
+    });
+    done.extend(end_all(context, &views, How::AtOnce, &mut outcome, !args.json)?);
+    if args.json {
+        context.output.json(&done)?;
+    }
+    outcome.done()
+}
+
+/// Something that TSM does not manage.
+#[derive(Debug)]
+struct Foreign {
+    /// `PID 123` or `port 8000`.
+    what: String,
+    pids: Vec<Pid>,
+}
+
+/// The port or PID that `text` means on this machine.
+fn foreign(text: &str) -> Option<Foreign> {
+    let (kind, number) = text.split_once(':').unwrap_or(("any", text));
+    let number: i32 = number.parse().ok()?;
+    let of_port = || {
+        let port = u16::try_from(number).ok().filter(|port| *port > 0)?;
+        let owner = port_owner(port)?;
+        Some(Foreign { what: format!("port {port}"), pids: owner.pids })
+    };
+    let of_pid = || {
+        let pid = Pid::new(number)?;
+        process::read(pid)?;
+        Some(Foreign { what: format!("PID {pid}"), pids: vec![pid] })
+    };
+    match kind {
+        "port" | "" => of_port(),
+        "pid" => of_pid(),
+        "any" => of_port().or_else(of_pid),
+        _ => None,
+    }
+}
+
+fn kill_foreign(context: &Context, target: &Foreign, force: bool, print: bool) -> Result<Vec<Done>> {
+    if target.pids.is_empty() {
+        return Err(Error::failed(format!(
+            "cannot see who holds {}: it belongs to another user",
+            target.what
+        )));
+    }
+    let mut all = Vec::new();
+    for pid in &target.pids {
+        let Some(process) = process::read(*pid) else { continue };
+        // Opened before the question: however long the answer takes, it is about this very process.
+        let Some(handle) = Handle::open(&process.identity()) else { continue };
+        let command = process::argv(*pid).join(" ");
+        let command = if command.is_empty() { process.comm.clone() } else { command };
+        let shown: String = command.chars().take(120).collect();
+        if !force && !agreed(context, &target.what, *pid, &shown)? {
+            return Err(Error::failed("nothing was killed"));
+        }
+        handle.signal(signals::KILL).map_err(|error| {
+            Error::failed(format!("cannot kill PID {pid}: {}", crate::error::plain(&error)))
+        })?;
+        if !wait_all(std::slice::from_ref(&handle), Duration::from_secs(5)).is_empty() {
+            return Err(Error::new(Kind::TimedOut, format!("PID {pid} is still alive after KILL")));
+        }
+        if print {
+            context.output.line(&format!("Killed: PID {pid} ({shown})"))?;
+        }
+        all.push(Done { name: shown.clone(), id: None, done: "killed", killed: vec![(pid.get(), shown)] });
+    }
+    Ok(all)
+}
+
+fn agreed(context: &Context, what: &str, pid: Pid, command: &str) -> Result<bool> {
+    if !context.output.interactive {
+        return Err(Error::conflict(format!(
+            "{what} is held by PID {pid} ({command}), which TSM does not manage"
+        ))
+        .hint("tsm kill --force, if it is the right one"));
+    }
+    let question =
+        format!("{what} is held by PID {pid}, which TSM does not manage:\n  {command}\nKill it? [y/N] ");
+    context.output.bytes(crate::render::sanitize::lines(&question).as_bytes())?;
+    let _ = std::io::stdout().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+}
