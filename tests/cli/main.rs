@@ -1,1 +1,6 @@
 //! The test crate of the `tsm` command line.
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod checkout;
+mod install;
+mod shell;

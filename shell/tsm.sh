@@ -1,0 +1,163 @@
+# shellcheck shell=bash
+# tsm.sh - the shell layer of TSM: source it from bash 4.4 or newer.
+#
+#     source /path/to/checkout/shell/tsm.sh        # or PREFIX/share/tsm/shell/tsm.sh
+#
+# Defines   tsm                 runs the binary of the same name
+#           tetra_tsm_VERB      the public API; exported to child shells, as tsm is
+#           tetra               only where there is none yet; answers `tetra env init NAME` alone
+#           tsm_unload          takes every name away again
+# Sets      TSM_SRC TSM_DIR (both exported) TSM_PROCESSES_DIR TSM_LOGS_DIR TSM_PIDS_DIR MOD_SRC MOD_DIR
+#
+# Sourcing prints nothing, starts no process and changes no option. Builtins are called as `\builtin x`, so that neither
+# an alias nor a function of the user's gets in between. Anything that decides on data belongs in the binary, not here.
+
+# zsh and plain sh get nothing: the binary alone serves them. An old bash is told why, where a person reads it.
+case ${BASH_VERSION-} in
+    '') \return 0 ;;
+    [0-3].* | 4.[0-3].*)
+        case $- in
+            *i*)
+                \printf 'tsm: the shell layer needs bash 4.4, this is %s; the tsm binary works from any shell\n' \
+                    "$BASH_VERSION" >&2
+                ;;
+            *) ;;
+        esac
+        \return 0
+        ;;
+    *) ;;
+esac
+
+# An alias would win over the function, and would even be expanded in its definition.
+\builtin unalias tsm 2>/dev/null || \builtin :
+
+# ---- globals ----------------------------------------------------------------------------------------------------------
+
+# _tsm_init FILE: sets the globals. FILE is the path this file was sourced by. Called once, then removed. The locals
+# have names that no user's script has made readonly.
+#
+# TSM_DIR is exported, so that the function, the bare binary and child shells agree even where TETRA_DIR is not exported,
+# or somebody says `TSM_DIR=x` later. The user's own value stays. A value derived here is derived anew by the next
+# sourcing: that is how a later change of TETRA_DIR takes effect.
+# shellcheck disable=SC2034  # the globals are read by the user's scripts, not here
+function _tsm_init() {
+    \builtin local "_tsm_file=$1" _tsm_dir
+
+    # The two forks below are for rare cases: a link to this file, and a path that does not read ROOT/shell/tsm.sh.
+    if [[ -h $_tsm_file ]]; then
+        _tsm_file=$(\command readlink -f -- "$_tsm_file") || _tsm_file=$1
+    fi
+    [[ $_tsm_file == /* ]] || _tsm_file=$PWD/${_tsm_file#./}
+    _tsm_dir=${_tsm_file%/*}
+    TSM_SRC=${_tsm_dir%/shell}
+    if [[ $_tsm_dir == */../* || ! $TSM_SRC -ef $_tsm_dir/.. ]]; then
+        TSM_SRC=$(\builtin cd -P -- "$_tsm_dir/.." && \builtin pwd -P) || TSM_SRC=$_tsm_dir/..
+    fi
+
+    if \builtin declare -F _tsm_forget_dir >/dev/null; then
+        _tsm_forget_dir
+        \builtin unset -f _tsm_forget_dir
+    fi
+    if [[ -z ${TSM_DIR-} ]]; then
+        # The binary's own rule, which ignores a relative XDG_STATE_HOME as the XDG specification asks.
+        if [[ -n ${TETRA_DIR-} ]]; then
+            TSM_DIR=$TETRA_DIR/tsm
+        elif [[ ${XDG_STATE_HOME-} == /* ]]; then
+            TSM_DIR=$XDG_STATE_HOME/tsm
+        else
+            TSM_DIR=~/.local/state/tsm
+        fi
+        # Exists where TSM_DIR was derived; forgets it unless it was set to something else since.
+        function _tsm_forget_dir() {
+            if [[ ${TSM_LOGS_DIR-} == "${TSM_DIR-}/logs" ]]; then
+                \builtin unset -v TSM_DIR
+            fi
+        }
+    fi
+    \builtin export TSM_SRC TSM_DIR
+
+    TSM_PROCESSES_DIR=$TSM_DIR/runtime/processes
+    TSM_LOGS_DIR=$TSM_DIR/logs
+    TSM_PIDS_DIR=$TSM_DIR/pids
+    # What each of tetra's modules calls its own code and data; a value left by the module before is not ours.
+    MOD_SRC=$TSM_SRC
+    MOD_DIR=$TSM_DIR
+}
+_tsm_init "${BASH_SOURCE[0]-}"
+\builtin unset -f _tsm_init
+
+# ---- the command ------------------------------------------------------------------------------------------------------
+
+# tsm [VERB [ARGUMENT...]]: runs the binary of this checkout, else of this installation, else the one on PATH.
+# Exit code: the binary's; 127 where there is none, since the binary's own codes speak of what it was asked.
+# It is looked for at each call, so a build or an upgrade counts at once. No locals: one that has the name of an exported
+# variable would be exported in its place, into the process that is being started.
+function tsm() {
+    if [[ -x ${TSM_SRC-}/target/release/tsm ]]; then
+        "$TSM_SRC/target/release/tsm" "$@"
+    elif [[ ${TSM_SRC-} == */share/tsm && -x ${TSM_SRC%/share/tsm}/bin/tsm ]]; then
+        "${TSM_SRC%/share/tsm}/bin/tsm" "$@"
+    elif \builtin type -P tsm >/dev/null; then
+        # Not `\builtin command`: in bash 5.2 that ends a `set -e` shell even behind `||`.
+        \command tsm "$@"
+    else
+        \builtin printf 'tsm: there is no tsm binary; run: %q\n' "${TSM_SRC-}/install.sh" >&2
+        \builtin return 127
+    fi
+}
+
+# ---- the public API: one line a verb, arguments and exit codes are the binary's ----------------------------------------
+
+function tetra_tsm_start() { tsm start "$@"; }
+function tetra_tsm_stop() { tsm stop "$@"; }
+function tetra_tsm_restart() { tsm restart "$@"; }
+function tetra_tsm_list() { tsm list "$@"; }
+function tetra_tsm_delete() { tsm delete "$@"; }
+function tetra_tsm_kill() { tsm kill "$@"; }
+function tetra_tsm_logs() { tsm logs "$@"; }
+function tetra_tsm_info() { tsm info "$@"; }
+function tetra_tsm_env() { tsm env "$@"; }
+function tetra_tsm_cleanup() { tsm cleanup "$@"; }
+function tetra_tsm_doctor() { tsm doctor "$@"; }
+function tetra_tsm_enable() { tsm enable "$@"; }
+function tetra_tsm_disable() { tsm disable "$@"; }
+function tetra_tsm_show() { tsm show "$@"; }
+
+# _tsm_with_public COMMAND...: runs COMMAND with the name of each function that child shells get. Exported functions travel
+# in the environment of every program, so no utility and no internal is among them.
+function _tsm_with_public() {
+    "$@" tsm tetra_tsm_start tetra_tsm_stop tetra_tsm_restart tetra_tsm_list tetra_tsm_delete tetra_tsm_kill \
+        tetra_tsm_logs tetra_tsm_info tetra_tsm_env tetra_tsm_cleanup tetra_tsm_doctor tetra_tsm_enable \
+        tetra_tsm_disable tetra_tsm_show
+}
+_tsm_with_public builtin export -f
+
+# tetra env init NAME: stands in for tetra's own command where tetra is not installed.
+if ! \builtin type -t tetra >/dev/null; then
+    function tetra() {
+        if [[ ${1-} == env && ${2-} == init ]]; then
+            tsm env init "${@:3}"
+        else
+            \builtin printf 'tsm: tetra is not installed; without it only "tetra env init NAME" is answered\n' >&2
+            \builtin return 2
+        fi
+    }
+fi
+
+# ---- utilities --------------------------------------------------------------------------------------------------------
+
+# tsm_unload: takes away every function and variable of this file, and itself. A TSM_DIR of the user's own stays.
+function tsm_unload() {
+    if \builtin declare -F _tsm_forget_dir >/dev/null; then
+        _tsm_forget_dir
+    fi
+    # A tetra that was defined after ours is not ours.
+    if [[ $(\builtin declare -f tetra) == *'tsm env init'* ]]; then
+        \builtin unset -f tetra
+    fi
+    \builtin unset -v TSM_SRC TSM_PROCESSES_DIR TSM_LOGS_DIR TSM_PIDS_DIR MOD_SRC MOD_DIR
+    _tsm_with_public builtin unset -f
+    \builtin unset -f _tsm_with_public _tsm_forget_dir tsm_unload
+}
+
+\builtin return 0
