@@ -58,7 +58,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
                     context.output.line(&format!("Deleted: {}", view.title()))?;
                     say_killed(context, &killed)?;
                 }
-                done.push(Done { name: view.name.to_string(), id: view.id, done: "deleted", killed });
+                done.push(Done { name: view.name.to_string(), id: view.id, what: "deleted", killed });
             }
             Err(error) => outcome.failed(&error),
         }
@@ -84,7 +84,7 @@ pub(super) fn cleanup(context: &Context, args: &CleanupArgs) -> Result<()> {
                 done.push(Done {
                     name: view.name.to_string(),
                     id: view.id,
-                    done: "removed",
+                    what: "removed",
                     killed: Vec::new(),
                 });
             }

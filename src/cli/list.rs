@@ -137,7 +137,8 @@ pub(super) struct Done {
     /// The TSM ID.
     pub(super) id: Option<u32>,
     /// What was done: `stopped`, `restarted`, `deleted`, …
-    pub(super) done: &'static str,
+    #[serde(rename = "done")]
+    pub(super) what: &'static str,
     /// What had to be killed: PID and command.
     pub(super) killed: Vec<(i32, String)>,
 }

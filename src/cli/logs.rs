@@ -130,11 +130,11 @@ fn beginning(args: &Args, source: &Source, view: &View) -> Result<(Vec<u8>, u64)
 /// How many bytes the last `lines` lines of `bytes` have.
 fn last(bytes: &[u8], lines: usize) -> usize {
     let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let breaks = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+    let mut breaks = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
     if lines == 0 {
         return 0;
     }
-    breaks.skip(lines - 1).next().map_or(bytes.len(), |at| bytes.len() - at - 1)
+    breaks.nth(lines - 1).map_or(bytes.len(), |at| bytes.len() - at - 1)
 }
 
 /// Writes several logs as one.

@@ -135,7 +135,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 fn dispatch(context: &Context, verb: Verb) -> Result<()> {
     match verb {
-        Verb::Start(args) => start::run(context, args),
+        Verb::Start(args) => start::run(context, &args),
         Verb::List(args) => list::run(context, &args),
         Verb::Logs(args) => logs::run(context, &args),
         Verb::Info(args) => info::run(context, &args),

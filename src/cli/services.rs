@@ -78,9 +78,8 @@ fn folders(context: &Context) -> Vec<PathBuf> {
     all
 }
 
-fn with_catalog<T>(context: &Context, act: impl FnOnce(&Catalog<'_>) -> Result<T>) -> Result<T> {
-    let lookup = |name: &str| std::env::var(name).ok();
-    act(&Catalog::new(folders(context), context.layout.services_enabled(), &lookup))
+fn catalog(context: &Context) -> Catalog {
+    Catalog::new(folders(context), context.layout.services_enabled(), |name| std::env::var(name).ok())
 }
 
 /// The definition of that name.
@@ -88,7 +87,7 @@ fn with_catalog<T>(context: &Context, act: impl FnOnce(&Catalog<'_>) -> Result<T
 /// # Errors
 /// Not found, or what is wrong with its file and line.
 pub(super) fn find(context: &Context, name: &Name) -> Result<Definition> {
-    with_catalog(context, |catalog| catalog.find(name))
+    catalog(context).find(name)
 }
 
 fn name_of(text: &str) -> Result<Name> {
@@ -96,11 +95,11 @@ fn name_of(text: &str) -> Result<Name> {
 }
 
 pub(super) fn enable(context: &Context, args: &EnableArgs) -> Result<()> {
-    change(context, &args.names, "Enabled", "Already enabled", |catalog, name| catalog.enable(name))
+    change(context, &args.names, "Enabled", "Already enabled", Catalog::enable)
 }
 
 pub(super) fn disable(context: &Context, args: &DisableArgs) -> Result<()> {
-    change(context, &args.names, "Disabled", "Not enabled", |catalog, name| catalog.disable(name))
+    change(context, &args.names, "Disabled", "Not enabled", Catalog::disable)
 }
 
 fn change(
@@ -108,14 +107,14 @@ fn change(
     names: &[String],
     done: &str,
     already: &str,
-    act: impl Fn(&Catalog<'_>, &Name) -> Result<bool>,
+    act: impl Fn(&Catalog, &Name) -> Result<bool>,
 ) -> Result<()> {
     let mut outcome = context.outcome();
     for text in names {
-        let changed = name_of(text).and_then(|name| with_catalog(context, |catalog| act(catalog, &name)));
+        let changed = name_of(text).and_then(|name| act(&catalog(context), &name));
         match changed {
             Ok(changed) => {
-                context.output.line(&format!("{}: {text}", if changed { done } else { already }))?
+                context.output.line(&format!("{}: {text}", if changed { done } else { already }))?;
             }
             Err(error) => outcome.failed(&error),
         }
@@ -169,7 +168,7 @@ const COLUMNS: [Column; 5] = [
 ];
 
 pub(super) fn list(context: &Context, json: bool) -> Result<()> {
-    let entries = with_catalog(context, |catalog| catalog.list())?;
+    let entries = catalog(context).list()?;
     let all: Vec<Shown> = entries
         .into_iter()
         .map(|entry| Shown::of(entry.name, entry.file, entry.enabled, entry.definition))

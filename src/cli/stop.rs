@@ -83,8 +83,8 @@ fn end_all(
                 say_killed(context, &killed)?;
             }
         }
-        let done = if how == How::Gracefully { "stopped" } else { "killed" };
-        all.push(Done { name: view.name.to_string(), id: view.id, done, killed });
+        let what = if how == How::Gracefully { "stopped" } else { "killed" };
+        all.push(Done { name: view.name.to_string(), id: view.id, what, killed });
     }
     Ok(all)
 }
@@ -185,7 +185,7 @@ fn kill_foreign(context: &Context, target: &Foreign, force: bool, print: bool) -
         if print {
             context.output.line(&format!("Killed: PID {pid} ({shown})"))?;
         }
-        all.push(Done { name: shown.clone(), id: None, done: "killed", killed: vec![(pid.get(), shown)] });
+        all.push(Done { name: shown.clone(), id: None, what: "killed", killed: vec![(pid.get(), shown)] });
     }
     Ok(all)
 }

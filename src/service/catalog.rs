@@ -11,10 +11,10 @@ use crate::error::{Error, Result};
 use crate::model::Name;
 
 /// The definitions in some folders, and the folder of links to those that are enabled.
-pub struct Catalog<'a> {
+pub struct Catalog {
     available: Vec<PathBuf>,
     pub(super) enabled: PathBuf,
-    lookup: &'a dyn Fn(&str) -> Option<String>,
+    lookup: fn(&str) -> Option<String>,
 }
 
 /// A service as it is listed.
@@ -30,14 +30,10 @@ pub struct Entry {
     pub definition: Result<Definition>,
 }
 
-impl<'a> Catalog<'a> {
+impl Catalog {
     /// The definitions in the folders `available`, of which the first that has a name wins, with links in `enabled`.
     /// Folders need not exist. `lookup` gives the variables that definitions may use.
-    pub fn new(
-        available: Vec<PathBuf>,
-        enabled: PathBuf,
-        lookup: &'a dyn Fn(&str) -> Option<String>,
-    ) -> Self {
+    pub fn new(available: Vec<PathBuf>, enabled: PathBuf, lookup: fn(&str) -> Option<String>) -> Self {
         Catalog { available, enabled, lookup }
     }
 
@@ -83,7 +79,7 @@ impl<'a> Catalog<'a> {
             let error = Error::not_found(format!("{file} is a link to {target}, which does not exist"));
             return Err(error.hint("restore the definition, or disable the service"));
         }
-        Definition::read(file, self.lookup)
+        Definition::read(file, &self.lookup)
     }
 
     /// The error for a name that nothing defines.
@@ -146,8 +142,8 @@ mod tests {
         dir
     }
 
-    fn catalog(root: &Path) -> Catalog<'static> {
-        Catalog::new(vec![root.join("available"), root.join("share")], root.join("enabled"), &|_| None)
+    fn catalog(root: &Path) -> Catalog {
+        Catalog::new(vec![root.join("available"), root.join("share")], root.join("enabled"), |_| None)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::catalog::{Catalog, file_name};
 use crate::error::{Error, Result};
 use crate::model::Name;
 
-impl Catalog<'_> {
+impl Catalog {
     /// Links `name` into the enabled services; false when it was so already. A link that leads elsewhere is replaced.
     ///
     /// # Errors
@@ -99,9 +99,9 @@ mod tests {
             self.0.path().join(path)
         }
 
-        fn catalog(&self) -> Catalog<'static> {
+        fn catalog(&self) -> Catalog {
             let folders = vec![self.path("tsm/services-available"), self.path("usr/share")];
-            Catalog::new(folders, self.path("tsm/services-enabled"), &|_| None)
+            Catalog::new(folders, self.path("tsm/services-enabled"), |_| None)
         }
 
         fn enable(&self, name: &str) -> Result<bool> {

@@ -85,14 +85,13 @@ impl Rotator {
             // A reader is in the middle of a read, perhaps halted there by a Ctrl-Z: the next look tries again.
             return Ok(());
         };
-        let moved = match collapse::collapse_head(log, head) {
-            Ok(()) => head,
-            Err(_) => {
-                pause.pause();
-                let cut = self.append_rest(log, &copy, head);
-                pause.resume();
-                cut?
-            }
+        let moved = if collapse::collapse_head(log, head).is_ok() {
+            head
+        } else {
+            pause.pause();
+            let cut = self.append_rest(log, &copy, head);
+            pause.resume();
+            cut?
         };
         shift(&self.live, &copy, self.limit.keep)?;
         publish(moved);

@@ -43,13 +43,10 @@ pub fn run(dir: &Path) -> ExitCode {
         // Not started by `tsm start`: there is nothing to supervise and nobody to tell.
         return ExitCode::from(2);
     };
-    let order = match hear(&talk) {
-        Some(order) => order,
+    let Some(order) = hear(&talk) else {
         // The start was killed before it had said everything: as if it had never been.
-        None => {
-            abandon(&ProcessDir::at(dir.to_owned()));
-            return ExitCode::FAILURE;
-        }
+        abandon(&ProcessDir::at(dir.to_owned()));
+        return ExitCode::FAILURE;
     };
     let started = Supervisor::prepare(dir, &order, lock).and_then(|mut supervisor| {
         supervisor.begin(&order)?;
@@ -358,12 +355,12 @@ impl Supervisor {
         if let Some(reader) = self.reader.take() {
             self.end_reader(&reader);
         }
-        if std::mem::take(&mut self.spec_changed) {
-            if let Some(spec) = store::read_spec(&self.dir).found() {
-                self.machine.set_rules(rules(&spec));
-                self.rotator = Rotator::new(self.layout.log(&spec.name), spec.policy.log, now);
-                self.spec = spec;
-            }
+        if std::mem::take(&mut self.spec_changed)
+            && let Some(spec) = store::read_spec(&self.dir).found()
+        {
+            self.machine.set_rules(rules(&spec));
+            self.rotator = Rotator::new(self.layout.log(&spec.name), spec.policy.log, now);
+            self.spec = spec;
         }
         self.overlay = envfile::Overlay::default();
         let Some(file) = self.spec.env_file.clone() else { return Some(Event::EnvRead) };
@@ -395,10 +392,9 @@ impl Supervisor {
     }
 
     fn end_reader(&self, reader: &EnvReader) {
-        if let Some(process) = process::read(reader.pid).filter(|process| process.ppid == self.me.pid.get()) {
-            if let Some(handle) = pidfd::Handle::open(&process.identity()) {
-                let _ = handle.signal(KILL);
-            }
+        let child = process::read(reader.pid).filter(|process| process.ppid == self.me.pid.get());
+        if let Some(handle) = child.and_then(|process| pidfd::Handle::open(&process.identity())) {
+            let _ = handle.signal(KILL);
         }
     }
 

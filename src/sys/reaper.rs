@@ -1,5 +1,5 @@
 //! Children: collecting those that ended, and inheriting the orphans of our own tree.
-#![expect(unsafe_code, reason = "prctl(2)")]
+#![cfg_attr(target_os = "linux", expect(unsafe_code, reason = "prctl(2)"))]
 
 use std::io;
 

@@ -15,6 +15,13 @@ use nix::libc;
 
 use crate::model::Pid;
 
+/// A new session for the child; 10.15 has it, the libc crate does not name it (`<spawn.h>`).
+#[cfg(target_vendor = "apple")]
+const NEW_SESSION: libc::c_int = 0x0400;
+/// A new session for the child (`posix_spawnattr_setflags(3)`).
+#[cfg(not(target_vendor = "apple"))]
+const NEW_SESSION: libc::c_int = libc::POSIX_SPAWN_SETSID as libc::c_int;
+
 /// A program to start. Its descriptors are exactly `fds`: the first becomes 0, the second 1, and so on.
 #[derive(Debug)]
 pub struct Command<'a> {
@@ -72,7 +79,7 @@ impl Attributes {
         let mut made = Attributes(unsafe { raw.assume_init() });
         // SAFETY: an all-zero set is storage for sigfillset and sigemptyset, which fill it in.
         let (mut all, mut none): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
-        let flags = libc::c_int::from(libc::POSIX_SPAWN_SETSID as libc::c_short)
+        let flags = NEW_SESSION
             | libc::POSIX_SPAWN_SETSIGDEF as libc::c_int
             | libc::POSIX_SPAWN_SETSIGMASK as libc::c_int;
         // SAFETY: all arguments are initialised and live for the calls.

@@ -3,12 +3,10 @@
 
 use nix::libc;
 
-nix::ioctl_read_bad!(window_size, libc::TIOCGWINSZ, libc::winsize);
-
 /// The columns of the terminal on standard output, if there is one.
 pub fn columns() -> Option<usize> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: fills in `size`, which lives for the call.
-    unsafe { window_size(libc::STDOUT_FILENO, &raw mut size) }.ok()?;
-    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    let done = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    (done == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
 }

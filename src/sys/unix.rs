@@ -42,24 +42,24 @@ fn through<T>(socket: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Re
 /// When `/tmp/tsm-UID` belongs to somebody else or cannot be written.
 pub fn short_link(dir: &Path) -> io::Result<PathBuf> {
     let uid = nix::unistd::geteuid().as_raw();
-    let base = PathBuf::from(format!("/tmp/tsm-{uid}"));
-    match fs::DirBuilder::new().mode(0o700).create(&base) {
+    let private = PathBuf::from(format!("/tmp/tsm-{uid}"));
+    match fs::DirBuilder::new().mode(0o700).create(&private) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    let facts = fs::symlink_metadata(&base)?;
-    if !facts.is_dir() || facts.uid() != uid || facts.mode() & 0o077 != 0 {
+    let found = fs::symlink_metadata(&private)?;
+    if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("{} is not a private directory of this user", base.display()),
+            format!("{} is not a private directory of this user", private.display()),
         ));
     }
-    let link = base.join(format!("{:016x}", fnv1a(dir.as_os_str().as_encoded_bytes())));
+    let link = private.join(format!("{:016x}", fnv1a(dir.as_os_str().as_encoded_bytes())));
     if fs::read_link(&link).is_ok_and(|target| target == dir) {
         return Ok(link);
     }
     let fresh =
-        base.join(format!("{:016x}.{}", fnv1a(dir.as_os_str().as_encoded_bytes()), std::process::id()));
+        private.join(format!("{:016x}.{}", fnv1a(dir.as_os_str().as_encoded_bytes()), std::process::id()));
     let _ = fs::remove_file(&fresh);
     std::os::unix::fs::symlink(dir, &fresh)?;
     fs::rename(&fresh, &link)?;
@@ -86,11 +86,11 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 /// Runs `make` so that what it creates is readable and writable by this user only.
 fn privately<T>(make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     // SAFETY: umask(2) cannot fail; it is put back before anything else of this thread runs.
-    let old = unsafe { libc::umask(0o177) };
-    let made = make();
+    let before = unsafe { libc::umask(0o177) };
+    let result = make();
     // SAFETY: as above.
-    unsafe { libc::umask(old) };
-    made
+    unsafe { libc::umask(before) };
+    result
 }
 
 /// Listens at `path`, replacing what a dead predecessor left there; only this user can connect.

@@ -117,7 +117,7 @@ pub(super) struct Ask {
     options: Vec<String>,
 }
 
-pub(super) fn run(context: &Context, args: Args) -> Result<()> {
+pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     let patience = match (args.wait, args.no_wait) {
         (Some(ms), _) => Patience::Asked(ms),
         (None, true) => Patience::None,
@@ -125,16 +125,16 @@ pub(super) fn run(context: &Context, args: Args) -> Result<()> {
         _ => Patience::None,
     };
     let asked_dir = args.dir.as_ref().map(|dir| directory(context, dir)).transpose()?;
-    if let Some(view) = tracked(context, &args)? {
-        return start_tracked(context, &args, &view, patience);
+    if let Some(view) = tracked(context, args) {
+        return start_tracked(context, args, &view, patience);
     }
     let here = match &asked_dir {
         Some(dir) => dir.clone(),
         None => context.current_dir()?,
     };
-    let ask = match definition(context, &args)? {
-        Some(definition) => Ask::of_service(context, &args, &definition, asked_dir, here)?,
-        None => Ask::of_command(context, &args, here)?,
+    let ask = match definition(context, args)? {
+        Some(definition) => Ask::of_service(context, args, &definition, asked_dir.as_deref(), here)?,
+        None => Ask::of_command(context, args, here)?,
     };
     if args.dry_run {
         return dry_run(context, &ask, args.json);
@@ -157,10 +157,10 @@ fn directory(context: &Context, dir: &Path) -> Result<PathBuf> {
 }
 
 /// The tracked process that the one word names exactly.
-fn tracked(context: &Context, args: &Args) -> Result<Option<View>> {
-    let [word] = args.words.as_slice() else { return Ok(None) };
+fn tracked(context: &Context, args: &Args) -> Option<View> {
+    let [word] = args.words.as_slice() else { return None };
     if word.contains(char::is_whitespace) || word.contains('/') {
-        return Ok(None);
+        return None;
     }
     let by_id = || {
         let id: u32 = word.parse().ok()?;
@@ -168,10 +168,10 @@ fn tracked(context: &Context, args: &Args) -> Result<Option<View>> {
         view(&context.layout, &found.name)
     };
     let by_name = Name::parse(word).ok().and_then(|name| view(&context.layout, &name));
-    let Some(view) = by_name.or_else(by_id) else { return Ok(None) };
+    let view = by_name.or_else(by_id)?;
     // A definition of the same name is what the user edits: it decides.
     let shadowed = Name::parse(word).is_ok_and(|name| services::find(context, &name).is_ok());
-    Ok((!shadowed).then_some(view))
+    (!shadowed).then_some(view)
 }
 
 fn start_tracked(context: &Context, args: &Args, view: &View, patience: Patience) -> Result<()> {
@@ -237,14 +237,14 @@ impl Ask {
         context: &Context,
         args: &Args,
         definition: &Definition,
-        asked_dir: Option<PathBuf>,
+        asked_dir: Option<&Path>,
         here: PathBuf,
     ) -> Result<Self> {
         for remark in &definition.remarks {
             context.output.remark(remark);
         }
-        let dir = match (&asked_dir, &definition.dir) {
-            (Some(dir), _) => dir.clone(),
+        let dir = match (asked_dir, &definition.dir) {
+            (Some(dir), _) => dir.to_owned(),
             (None, Some(dir)) => directory(context, dir)?,
             (None, None) => here,
         };
