@@ -8,7 +8,7 @@ use crate::control::message::{Request, StatusReply};
 use crate::model::{Exit, Identity, Kind, Name, Pid, State, Status};
 use crate::store::{self, Entry, Layout, ProcessDir, Record};
 use crate::sys::process::{self, Process};
-use crate::sys::{boot, clock, sockets};
+use crate::sys::{boot, clock, parallel, sockets};
 
 /// Up to so many trees are walked one by one; for more, one pass over all processes is cheaper.
 const FEW: usize = 16;
@@ -311,6 +311,9 @@ pub fn verify(layout: &Layout, views: &mut [View]) {
     join_ports(views);
 }
 
+/// So many trees are looked into faster by two threads.
+const MANY: usize = 64;
+
 fn join_ports(views: &mut [View]) {
     if views.iter().all(|view| view.tree.is_empty()) {
         return;
@@ -319,16 +322,32 @@ fn join_ports(views: &mut [View]) {
     if listeners.is_empty() {
         return;
     }
-    let pids = views.iter().flat_map(|view| view.tree.iter().map(|process| process.pid));
-    let mut by_process = ports_by_process(pids.collect::<Vec<_>>(), &listeners);
-    for view in views.iter_mut() {
-        let mut ports: Vec<u16> =
-            view.tree.iter().filter_map(|process| by_process.remove(&process.pid)).flatten().collect();
-        ports.sort_unstable();
-        ports.dedup();
+    let ports = parallel::halves(views, MANY, |views| {
+        // Those that are meant to listen first: the search ends when every listener is found.
+        let (planned, others): (Vec<&View>, Vec<&View>) = views.iter().partition(|view| view.port.is_some());
+        let others = others.into_iter().filter(|view| !has_only_its_output(view));
+        let pids =
+            planned.into_iter().chain(others).flat_map(|view| view.tree.iter().map(|process| process.pid));
+        let mut by_process = ports_by_process(pids, &listeners);
+        let of_view = |view: &View| {
+            let of_tree = view.tree.iter().filter_map(|process| by_process.remove(&process.pid));
+            let mut ports: Vec<u16> = of_tree.flatten().collect();
+            ports.sort_unstable();
+            ports.dedup();
+            ports
+        };
+        views.iter().map(of_view).collect()
+    });
+    for (view, ports) in views.iter_mut().zip(ports) {
         if !ports.is_empty() && view.kind == Kind::Pid {
             view.kind = Kind::Port;
         }
         view.ports = ports;
     }
+}
+
+/// True for a single process that has three descriptors: those that it was started with, its input and twice its log.
+/// Looking at each of them would take most of the time of a long listing.
+fn has_only_its_output(view: &View) -> bool {
+    matches!(view.tree.as_slice(), [one] if process::has_three_descriptors(one.pid))
 }

@@ -6,7 +6,7 @@ use super::record::read_status_in;
 use super::{Layout, ProcessDir, Record, read_spec, read_status};
 use crate::model::{Name, Spec, Status};
 use crate::sys::dir::Dir;
-use crate::sys::lock;
+use crate::sys::{lock, parallel};
 
 /// The files of one tracked process.
 #[derive(Clone, Debug)]
@@ -63,14 +63,5 @@ pub fn entries(layout: &Layout) -> Vec<Entry> {
             })
             .collect()
     };
-    if names.len() < MANY {
-        return load(&names);
-    }
-    let (left, right) = names.split_at(names.len() / 2);
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| load(right));
-        let mut all = load(left);
-        all.extend(other.join().unwrap_or_default());
-        all
-    })
+    parallel::halves(&names, MANY, load)
 }

@@ -18,6 +18,7 @@ use nix::sys::stat::{Mode, fstatat};
 
 use super::{Process, stat};
 use crate::model::Pid;
+use crate::sys::parallel;
 
 /// The unit of `Process::start`.
 pub(super) const START_UNITS_PER_SECOND: u64 = stat::TICKS_PER_SECOND;
@@ -26,8 +27,8 @@ pub(super) const START_UNITS_PER_SECOND: u64 = stat::TICKS_PER_SECOND;
 const STAT_BYTES: usize = 2048;
 
 /// From how many processes on a second thread reads half of them. The kernel takes 7 µs to open and print one, a thread
-/// costs 0.1 ms; two threads read 2,000 in half the time.
-const WORTH_A_THREAD: usize = 512;
+/// costs less than 0.1 ms; two threads read 2,000 in half the time.
+const WORTH_A_THREAD: usize = 64;
 
 /// Now, in the unit and from the origin of `Process::start`.
 pub fn clock() -> u64 {
@@ -88,6 +89,11 @@ fn real_uid(status: &[u8]) -> Option<u32> {
     let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"))?;
     let first = line.trim_ascii_start().split(u8::is_ascii_whitespace).next()?;
     stat::number(first).map(|uid| uid as u32)
+}
+
+/// True when it has exactly three descriptors, as far as the kernel can tell without listing them (Linux 6.2).
+pub fn has_three_descriptors(pid: Pid) -> bool {
+    Root::SYSTEM.descriptors(pid) == Some(3)
 }
 
 /// Its direct children; `threads` when known, which saves a listing for a process of one thread.
@@ -202,13 +208,18 @@ impl Root<'_> {
         found
     }
 
+    /// How many descriptors it has open: since Linux 6.2 the size of `/proc/PID/fd`.
+    fn descriptors(&self, pid: Pid) -> Option<u64> {
+        let directory = self.path(pid.get() as u64, b"/fd");
+        let size = fstatat(self.dir, directory.as_c_str(), AtFlags::empty()).ok()?.st_size as u64;
+        (size > 0).then_some(size)
+    }
+
     fn each_socket(&self, pid: Pid, visit: &mut dyn FnMut(u64) -> ControlFlow<()>) {
+        // They are mostly the lowest numbers, so asking for those in turn costs less than half of listing them first.
+        let count = self.descriptors(pid).unwrap_or(0);
         let pid = pid.get() as u64;
         let directory = self.path(pid, b"/fd");
-        // Since Linux 6.2 the size of this directory is the number of open descriptors. They are mostly the lowest
-        // numbers, so asking for those in turn costs less than half of listing the directory first.
-        let count =
-            fstatat(self.dir, directory.as_c_str(), AtFlags::empty()).map_or(0, |stat| stat.st_size as u64);
         let mut seen = 0;
         for fd in 0..count.saturating_add(2).min(4096) {
             match self.socket(pid, fd) {
@@ -269,20 +280,7 @@ fn all_in(root: &Path, skip: &[Pid]) -> Vec<Process> {
         let mut line = [0; STAT_BYTES];
         pids.iter().filter_map(|pid| root.read(pid.get() as u64, page_bytes, &mut line)).collect()
     };
-    if pids.len() < WORTH_A_THREAD {
-        return read(&pids);
-    }
-    let (first, second) = pids.split_at(pids.len() / 2);
-    std::thread::scope(|scope| {
-        let helper = std::thread::Builder::new().spawn_scoped(scope, || read(first));
-        let mut found = read(second);
-        found.append(&mut match helper.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(found)) => found,
-            // No thread to be had: a limit on processes.
-            _ => read(first),
-        });
-        found
-    })
+    parallel::halves(&pids, WORTH_A_THREAD, read)
 }
 
 /// Calls `visit` with each entry of a directory that is a number, until it breaks.

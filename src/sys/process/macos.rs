@@ -94,6 +94,11 @@ pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
 }
 
 /// The real user of it.
+pub fn has_three_descriptors(_pid: Pid) -> bool {
+    false
+}
+
+/// The user it runs as.
 pub fn owner(pid: Pid) -> Option<u32> {
     let info: libc::proc_bsdinfo = pid_info(pid, libc::PROC_PIDTBSDINFO)?;
     Some(info.pbi_ruid)

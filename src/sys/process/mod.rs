@@ -23,7 +23,7 @@ use macos as os;
 
 #[cfg(target_os = "macos")]
 pub(super) use macos::{each_socket_of, sysctl_by_name};
-pub use os::{all_but, argv, clock, cwd, environ, exe, owner, read};
+pub use os::{all_but, argv, clock, cwd, environ, exe, has_three_descriptors, owner, read};
 
 /// One process, as the kernel saw it at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
