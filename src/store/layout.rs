@@ -1,6 +1,6 @@
 //! Every path under `TSM_DIR`, built in one place (design.md section 3).
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -139,6 +139,22 @@ impl ProcessDir {
     /// Where the supervisor answers.
     pub fn socket(&self) -> PathBuf {
         self.dir.join("control.sock")
+    }
+
+    /// Waits until its spec and its own name are on the disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync(&self) -> Result<()> {
+        let spec = self.spec();
+        let parent = self.dir.parent().unwrap_or(Path::new("/"));
+        let synced = File::open(&spec).and_then(|file| file.sync_data());
+        match synced.and_then(|()| File::open(parent)?.sync_all()) {
+            // It was taken away again, because its program could not be executed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io("sync", &spec, &error)),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// The path of one of its sockets that works for every client, through a short link where it is too long for a

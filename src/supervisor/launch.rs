@@ -14,7 +14,7 @@ use crate::sys::lock::Lock;
 use crate::sys::{fd, spawn};
 
 /// Starts a supervisor for `dir`, whose lock it takes over, in the environment `env`; returns the program's PID once
-/// the program runs.
+/// the program runs and its spec is on the disk.
 ///
 /// # Errors
 /// Why the program does not run; a fresh process directory is gone then.
@@ -39,9 +39,13 @@ pub fn launch(dir: &ProcessDir, lock: Lock, env: &[Var], order: &Order) -> Resul
     let mut line = serde_json::to_string(order).map_err(|why| Error::failed(why.to_string()))?;
     line.push('\n');
     talk.write_all(line.as_bytes()).map_err(|error| failed("it does not listen", &error))?;
+    // The disk works while the supervisor does; a spec that cannot be synced is said to be so, but runs.
+    let synced = dir.sync();
     let mut reply = String::new();
     BufReader::new(&talk).read_line(&mut reply).map_err(|error| failed("it does not answer", &error))?;
     let outcome: Outcome = serde_json::from_str(&reply)
         .map_err(|_| Error::failed("the supervisor ended before it could start the program"))?;
-    outcome.into_result()
+    let pid = outcome.into_result()?;
+    synced?;
+    Ok(pid)
 }

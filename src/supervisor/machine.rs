@@ -132,19 +132,24 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A life that has not begun; `restarts` is carried over from a supervisor before.
-    pub fn new(rules: Rules, restarts: u32) -> Self {
+    /// A life that has not begun.
+    pub fn new(rules: Rules) -> Self {
         Machine {
             rules,
             phase: Phase::New,
             failures: 0,
-            restarts,
+            restarts: 0,
             began: 0,
             exit: None,
             daemonized: false,
             kills: 0,
             note: None,
         }
+    }
+
+    /// Counts on from the restarts under an earlier supervisor.
+    pub fn go_on_from(&mut self, restarts: u32) {
+        self.restarts = restarts;
     }
 
     /// The rules of a spec that was read anew.
@@ -390,7 +395,7 @@ mod tests {
 
     /// A machine whose program runs and is ready at time 0.
     fn online(rules: Rules) -> Machine {
-        let mut machine = Machine::new(rules, 0);
+        let mut machine = Machine::new(rules);
         machine.on(Event::Begin, 0);
         machine.on(Event::EnvRead, 0);
         machine.on(Event::Spawned, 0);
@@ -479,7 +484,7 @@ mod tests {
 
     #[test]
     fn a_program_without_a_port_is_ready_when_it_still_runs_after_a_second() {
-        let mut machine = Machine::new(rules(RestartPolicy::No), 0);
+        let mut machine = Machine::new(rules(RestartPolicy::No));
         machine.on(Event::Begin, 0);
         machine.on(Event::EnvRead, 0);
         assert_eq!(machine.on(Event::Spawned, 5), [Effect::Deadline(1_005)]);
@@ -519,7 +524,7 @@ mod tests {
         /// everything that waits has a deadline or an event that the kernel will deliver.
         #[test]
         fn no_order_of_events_breaks_the_invariants(events in proptest::collection::vec(any_event(), 0..60)) {
-            let mut machine = Machine::new(rules(RestartPolicy::OnFailure), 0);
+            let mut machine = Machine::new(rules(RestartPolicy::OnFailure));
             machine.on(Event::Begin, 0);
             let mut running = false;
             let mut deadline = false;

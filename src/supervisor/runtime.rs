@@ -43,12 +43,14 @@ pub fn run(dir: &Path) -> ExitCode {
         // Not started by `tsm start`: there is nothing to supervise and nobody to tell.
         return ExitCode::from(2);
     };
+    // Everything that needs no order is made ready while `start` is still at it.
+    let prepared = Supervisor::prepare(dir, lock);
     let Some(order) = hear(&talk) else {
         // The start was killed before it had said everything: as if it had never been.
         abandon(&ProcessDir::at(dir.to_owned()));
         return ExitCode::FAILURE;
     };
-    let started = Supervisor::prepare(dir, &order, lock).and_then(|mut supervisor| {
+    let started = prepared.and_then(|mut supervisor| {
         supervisor.begin(&order)?;
         Ok(supervisor)
     });
@@ -136,7 +138,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn prepare(dir: &Path, order: &Order, lock: Lock) -> Result<Self> {
+    fn prepare(dir: &Path, lock: Lock) -> Result<Self> {
         let dir = ProcessDir::at(dir.to_owned());
         let layout = layout_of(&dir).ok_or_else(|| Error::usage("not a process directory"))?;
         let spec = store::read_spec(&dir).required(&dir.spec())?;
@@ -156,7 +158,7 @@ impl Supervisor {
         let now = clock::monotonic_ms();
         Ok(Supervisor {
             socket: dir.address(&dir.socket()).to_string_lossy().into_owned(),
-            machine: Machine::new(rules(&spec), order.restarts),
+            machine: Machine::new(rules(&spec)),
             rotator: Rotator::new(live, spec.policy.log, now),
             me: me.identity(),
             boot_id: boot::id(),
@@ -191,6 +193,7 @@ impl Supervisor {
         self.overlay.set.clone_from(&order.set);
         self.overlay.unset.clone_from(&order.unset);
         let now = clock::monotonic_ms();
+        self.machine.go_on_from(order.restarts);
         self.machine.on(Event::Begin, now);
         self.machine.on(Event::EnvRead, now);
         self.spawn()?;

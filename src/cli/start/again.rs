@@ -54,7 +54,7 @@ pub(crate) fn again_in(
     }
     let lock = lock_of(&view.dir)?;
     if spec != before {
-        store::write_spec(&view.dir, &spec, Durability::Synced)?;
+        store::write_spec(&view.dir, &spec, Durability::Cached)?;
     }
     drop(held);
     let started = launch(&view.dir, lock, env, &order);

@@ -183,7 +183,7 @@ fn create(layout: &Layout, spec: &Spec) -> Result<Taken> {
         .map_err(|e| failed(&e))?;
     let dir = ProcessDir::at(unfinished.path().to_owned());
     let lock = lock_of(&dir)?;
-    store::write_spec(&dir, spec, Durability::Synced)?;
+    store::write_spec(&dir, spec, Durability::Cached)?;
     let dir = layout.process(&spec.name);
     fs::rename(unfinished.path(), dir.path()).map_err(|e| failed(&e))?;
     let _ = unfinished.keep();
@@ -197,7 +197,7 @@ fn take_over(dir: &ProcessDir, spec: &Spec) -> Result<Taken> {
     }
     let lock = lock_of(dir)?;
     let before = fs::read(dir.spec()).unwrap_or_default();
-    store::write_spec(dir, spec, Durability::Synced)?;
+    store::write_spec(dir, spec, Durability::Cached)?;
     Ok((dir.clone(), lock, Some(before)))
 }
 
