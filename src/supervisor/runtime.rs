@@ -452,7 +452,8 @@ impl Supervisor {
             }
         };
         if let Some(code) = reader_code {
-            self.env_read(code, now);
+            // The program may run by now, so that `empty` is no longer true.
+            return self.env_read(code, now);
         }
         if let Some(exit) = main_exit {
             self.main = None;
