@@ -67,6 +67,8 @@ pub fn run(dir: &Path) -> ExitCode {
         Ok(mut supervisor) => {
             supervisor.live();
             ExitCode::SUCCESS
+            // The kernel closes its connections and its lock as part of its end: whoever waits for that finds no process.
+            std::mem::forget(supervisor);
         }
         Err(_) => ExitCode::FAILURE,
     }
