@@ -81,11 +81,14 @@ impl Table {
             .take_while(move |process| process.ppid == parent)
     }
 
-    /// Everything below `root`, parents before their children; neither `root` nor zombies.
+    /// Everything below `root`, parents before their children; neither `root` nor zombies, nor the other supervisors
+    /// below it with what is theirs.
     pub fn descendants(&self, root: Pid) -> Vec<&Process> {
         // The snapshot is not one instant, so with a reused PID the parents may form a ring. Each process has one
         // parent: a ring that is reachable from `root` goes through it.
-        let below = |parent: Pid| self.children(parent).filter(move |child| child.pid != root);
+        let below = |parent: Pid| {
+            self.children(parent).filter(move |child| child.pid != root && !child.is_supervisor())
+        };
         let mut found: Vec<&Process> = below(root).collect();
         let mut next = 0;
         while let Some(parent) = found.get(next) {

@@ -38,6 +38,7 @@ const ORPHAN_LOOK_MS: u64 = 50;
 /// The supervisor of the process in `dir`: takes over the descriptors of [`launch`](super::launch), runs the program
 /// and returns when nothing of it is left.
 pub fn run(dir: &Path) -> ExitCode {
+    process::name_supervisor();
     fd::close_from(TALK_FD + 1);
     let Some((lock, mut talk)) = inherited() else {
         // Not started by `tsm start`: there is nothing to supervise and nobody to tell.
@@ -66,9 +67,9 @@ pub fn run(dir: &Path) -> ExitCode {
     match started {
         Ok(mut supervisor) => {
             supervisor.live();
-            ExitCode::SUCCESS
             // The kernel closes its connections and its lock as part of its end: whoever waits for that finds no process.
             std::mem::forget(supervisor);
+            ExitCode::SUCCESS
         }
         Err(_) => ExitCode::FAILURE,
     }
@@ -447,7 +448,10 @@ impl Supervisor {
                         reader_code = Some(code);
                     }
                 }
-                Reaped::NoneEnded => break false,
+                Reaped::NoneEnded => {
+                    let ended = main_exit.is_some() || self.main.is_none();
+                    break ended && stop::nothing_left(self.me.pid);
+                }
                 Reaped::NoChildren => {
                     break reaper::INHERITS_ORPHANS || stop::members(self.me.pid, &self.socket).is_empty();
                 }

@@ -55,6 +55,15 @@ pub(super) fn members(supervisor: Pid, socket: &str) -> Vec<Identity> {
     crate::inspect::supervised_tree(supervisor, socket).iter().map(process::Process::identity).collect()
 }
 
+/// True when no child of `supervisor` but other supervisors is alive: those were started from inside the tree and are no
+/// part of it.
+///
+/// The kernel's list can miss a child while another one ends (`proc(5)`), so only the whole table can say so.
+pub(super) fn nothing_left(supervisor: Pid) -> bool {
+    let empty = |table: Table| table.descendants(supervisor).is_empty();
+    empty(Table::below(&[supervisor])) && empty(Table::all())
+}
+
 /// The command line of each member, for saying what had to be killed.
 pub(super) fn describe(members: &[Identity]) -> Vec<(i32, String)> {
     members
@@ -76,7 +85,7 @@ pub(super) fn oldest_child(supervisor: Pid) -> Option<Identity> {
     let table = Table::below(&[supervisor]);
     table
         .children(supervisor)
-        .filter(|child| !child.is_dead())
+        .filter(|child| !child.is_dead() && !child.is_supervisor())
         .min_by_key(|child| (child.start, child.pid))
         .map(process::Process::identity)
 }

@@ -25,6 +25,20 @@ use macos as os;
 pub(super) use macos::{each_socket_of, sysctl_by_name};
 pub use os::{all_but, argv, clock, cwd, environ, exe, has_three_descriptors, owner, read};
 
+/// The short name of every supervisor.
+const SUPERVISOR: &str = "tsm-supervise";
+
+/// Gives this process the short name of a supervisor (`PR_SET_NAME`, `prctl(2)`).
+///
+/// One that is started from inside a managed tree becomes a child of that tree's supervisor, a subreaper. On macOS, which
+/// has neither such names nor subreapers, it leaves the tree when the verb that started it ends.
+pub fn name_supervisor() {
+    #[cfg(target_os = "linux")]
+    if let Ok(name) = std::ffi::CString::new(SUPERVISOR) {
+        let _ = nix::sys::prctl::set_name(&name);
+    }
+}
+
 /// One process, as the kernel saw it at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -54,6 +68,11 @@ impl Process {
     /// This incarnation of it.
     pub fn identity(&self) -> Identity {
         Identity { pid: self.pid, start: self.start }
+    }
+
+    /// True for a supervisor (see [`name_supervisor`]): its tree is no part of the one that it was started in.
+    pub fn is_supervisor(&self) -> bool {
+        self.comm == SUPERVISOR
     }
 
     /// True when it runs no more: a zombie that its parent has not reaped, or less than that.
