@@ -6,3 +6,4 @@ mod first;
 mod install;
 mod kit;
 mod shell;
+mod stop_tree;
