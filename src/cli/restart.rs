@@ -7,7 +7,7 @@ use super::end::{self, How};
 use super::start::{self, Patience};
 use super::stop::say_killed;
 use crate::control::client::Waited;
-use crate::control::message::{Request, Until};
+use crate::control::message::{Request, StatusReply, Until};
 use crate::error::{Error, Kind, Result};
 use crate::inspect::View;
 use crate::model::{Pid, State};
@@ -90,7 +90,7 @@ fn in_place(context: &Context, view: &View) -> Result<i32> {
     }
     client.ask(Request::Restart)?;
     let patience = Duration::from_millis(spec.policy.stop_timeout_ms) + Duration::from_secs(20);
-    match client.wait(Request::Wait(Until::Running), Some(patience))? {
+    match awaited(view, client.wait(Request::Wait(Until::Running), Some(patience)))? {
         Waited::Answer(reply) if matches!(reply.status, State::Starting | State::Online) => {
             say_killed(context, &reply.killed)?;
             Ok(reply.pid.unwrap_or_default())
@@ -102,6 +102,19 @@ fn in_place(context: &Context, view: &View) -> Result<i32> {
         }
         Waited::TimedOut => Err(Error::new(Kind::TimedOut, format!("{} does not stop", view.name))
             .hint(format!("tsm kill {}", view.name))),
+    }
+}
+
+/// The answer of a supervisor, or the last words of one that failed to start the program and ended before it was asked.
+fn awaited(view: &View, waited: Result<Waited>) -> Result<Waited> {
+    match waited {
+        Err(error) if error.kind() == Kind::Unreachable => {
+            let status = store::read_status(&view.dir).found().filter(|status| !status.state.live());
+            status.map_or(Err(error), |status| {
+                Ok(Waited::Answer(StatusReply::of(&status, crate::sys::clock::wall_ms())))
+            })
+        }
+        other => other,
     }
 }
 
