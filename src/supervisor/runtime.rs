@@ -35,6 +35,9 @@ use crate::sys::{boot, clock, fd, pidfd, process};
 /// How often a tree is looked at while it ends, where orphans do not come back to the supervisor.
 const ORPHAN_LOOK_MS: u64 = 50;
 
+/// How often a tree that was killed is looked at, a millisecond apart, before it is left to the kernel.
+const CLEARING_LOOKS: usize = 1_000;
+
 /// The supervisor of the process in `dir`: takes over the descriptors of [`launch`](super::launch), runs the program
 /// and returns when nothing of it is left.
 pub fn run(dir: &Path) -> ExitCode {
@@ -206,10 +209,7 @@ impl Supervisor {
         }
         if let Err(error) = self.publish() {
             // A process whose state cannot be written would be running unseen.
-            stop::signal_tree(self.me.pid, &self.socket, KILL);
-            while matches!(reaper::reap(), Reaped::Ended { .. } | Reaped::NoneEnded) {
-                poll::pause(Duration::from_millis(1));
-            }
+            self.clear();
             self.tidy();
             return Err(error);
         }
@@ -290,7 +290,8 @@ impl Supervisor {
             self.look_at_log(now);
         }
         if let Some(reader) = self.reader.take_if(|reader| now >= reader.deadline) {
-            self.end_reader(&reader);
+            // Before a run there is nothing in the tree but the file's bash and what that has started.
+            self.clear();
             let why = reader.too_slow().message().to_owned();
             self.feed(Event::EnvFailed(why), now);
         }
@@ -358,8 +359,8 @@ impl Supervisor {
     }
 
     fn read_env(&mut self, now: u64) -> Option<Event> {
-        if let Some(reader) = self.reader.take() {
-            self.end_reader(&reader);
+        if self.reader.take().is_some() {
+            self.clear();
         }
         if std::mem::take(&mut self.spec_changed)
             && let Some(spec) = store::read_spec(&self.dir).found()
@@ -397,10 +398,15 @@ impl Supervisor {
         }
     }
 
-    fn end_reader(&self, reader: &EnvReader) {
-        let child = process::read(reader.pid).filter(|process| process.ppid == self.me.pid.get());
-        if let Some(handle) = child.and_then(|process| pidfd::Handle::open(&process.identity())) {
-            let _ = handle.signal(KILL);
+    /// Ends whatever is below this supervisor, without asking, and waits for the end of it.
+    fn clear(&self) {
+        for _ in 0..CLEARING_LOOKS {
+            if stop::members(self.me.pid, &self.socket).is_empty() {
+                return;
+            }
+            stop::signal_tree(self.me.pid, &self.socket, KILL);
+            poll::pause(Duration::from_millis(1));
+            while matches!(reaper::reap(), Reaped::Ended { .. }) {}
         }
     }
 
@@ -654,9 +660,9 @@ impl Supervisor {
 
     /// The last words: what is on the disk must be final before anybody is told.
     fn finish(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            self.end_reader(&reader);
-        }
+        self.reader = None;
+        // What an env file has left, when no program came of it.
+        self.clear();
         self.main = None;
         let _ = self.publish();
         self.tidy();
