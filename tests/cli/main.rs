@@ -5,5 +5,6 @@ mod checkout;
 mod first;
 mod install;
 mod kit;
+mod restarts;
 mod shell;
 mod stop_tree;
