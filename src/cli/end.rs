@@ -25,6 +25,8 @@ pub(super) enum Ending {
     Already,
     /// Its supervisor is at it.
     Supervised(Client, Duration),
+    /// Its supervisor does not listen to requests, but was told by a signal; how long it may take.
+    Told(Handle, Duration),
     /// It is over.
     Over(Vec<(i32, String)>),
 }
@@ -49,16 +51,37 @@ pub(super) fn begin(view: &View, how: How) -> Result<Ending> {
     if !view.status.live() {
         return Ok(Ending::Already);
     }
-    let mut client = match connect(view) {
-        Ok(client) => client,
-        // It ended by itself between the look and now.
-        Err(_) if !store_says_live(view) => return Ok(Ending::Already),
-        Err(error) => return Err(error),
-    };
-    let request = if how == How::Gracefully { Request::Stop } else { Request::Kill };
-    client.ask(request)?;
     let timeout = store::read_spec(&view.dir).found().map_or(10_000, |spec| spec.policy.stop_timeout_ms);
-    Ok(Ending::Supervised(client, Duration::from_millis(timeout) + UNKILLABLE))
+    let patience = Duration::from_millis(timeout) + UNKILLABLE;
+    let request = if how == How::Gracefully { Request::Stop } else { Request::Kill };
+    let asked = connect(view).and_then(|mut client| client.ask(request).map(|_| client));
+    match asked {
+        Ok(client) => Ok(Ending::Supervised(client, patience)),
+        Err(error) => begin_unheard(view, how, patience, error),
+    }
+}
+
+/// Begins to end `view` when its supervisor has not taken the request, for the reason `why`: its socket is gone or all
+/// its connections are taken, it is halted, or it has ended just now.
+fn begin_unheard(view: &View, how: How, patience: Duration, why: Error) -> Result<Ending> {
+    if !store_says_live(view) {
+        return match store::read_status(&view.dir) {
+            Record::Found(status) if !status.state.live() => Ok(Ending::Already),
+            _ => end_tree(view, how).map(Ending::Over),
+        };
+    }
+    let supervisor = view.record.as_ref().and_then(|status| status.supervisor);
+    let Some(handle) = supervisor.as_ref().and_then(Handle::open) else { return Err(why) };
+    // TERM is its graceful stop; a halted one acts on it only with CONT.
+    for number in [signals::TERM, signals::CONT] {
+        handle.signal(number).map_err(|error| {
+            Error::failed(format!("cannot signal the supervisor of {}: {}", view.name, plain(&error)))
+        })?;
+    }
+    if how == How::AtOnce {
+        signal(&view.tree.iter().map(process::Process::identity).collect::<Vec<_>>(), &[signals::KILL]);
+    }
+    Ok(Ending::Told(handle, patience))
 }
 
 /// Connects to the supervisor of `view`, which may be just starting.
@@ -92,6 +115,12 @@ pub(super) fn finish(view: &View, ending: Ending) -> Result<Vec<(i32, String)>> 
     let (mut client, patience) = match ending {
         Ending::Already => return Ok(Vec::new()),
         Ending::Over(killed) => return Ok(killed),
+        Ending::Told(supervisor, patience) => {
+            if !wait_all(std::slice::from_ref(&supervisor), patience).is_empty() {
+                return Err(still_alive(view));
+            }
+            return last_words(view);
+        }
         Ending::Supervised(client, patience) => (client, patience),
     };
     match client.wait(Request::Wait(Until::Ended), Some(patience)) {
@@ -101,12 +130,16 @@ pub(super) fn finish(view: &View, ending: Ending) -> Result<Vec<(i32, String)>> 
             Ok(reply.killed)
         }
         Ok(Waited::TimedOut) => Err(still_alive(view)),
-        // A supervisor that was killed while it stopped has left its tree to us.
-        Err(error) if error.kind() == Kind::Unreachable => match store::read_status(&view.dir) {
-            Record::Found(status) if !status.state.live() => Ok(status.killed),
-            _ => end_tree(view, How::Gracefully),
-        },
+        Err(error) if error.kind() == Kind::Unreachable => last_words(view),
         Err(error) => Err(error),
+    }
+}
+
+/// What a supervisor that is gone has had to kill; one that was killed itself has left its tree to us.
+fn last_words(view: &View) -> Result<Vec<(i32, String)>> {
+    match store::read_status(&view.dir) {
+        Record::Found(status) if !status.state.live() => Ok(status.killed),
+        _ => end_tree(view, How::Gracefully),
     }
 }
 
