@@ -566,7 +566,9 @@ impl Supervisor {
                 return self.feed(Event::Restart, now);
             }
             Request::Wait(until) => {
-                self.waiters.add(token, until, self.moment());
+                let moment = self.moment();
+                self.waiters.retain(|other| other != token && self.server.has(other));
+                self.waiters.add(token, until, moment);
                 return self.answer_waiters();
             }
         };

@@ -33,6 +33,11 @@ impl Waiters {
         self.0.push(Waiter { token, until, run: now.run + u64::from(now.another) });
     }
 
+    /// Keeps the clients of which `keep` is true.
+    pub(super) fn retain(&mut self, keep: impl Fn(Token) -> bool) {
+        self.0.retain(|waiter| keep(waiter.token));
+    }
+
     /// Takes out the clients whose wait is over.
     pub(super) fn due(&mut self, now: Moment) -> Vec<Token> {
         let mut due = Vec::new();
