@@ -126,7 +126,7 @@ struct Supervisor {
     rotator: Rotator,
     probe: Option<Probe>,
     reader: Option<EnvReader>,
-    /// What the environment file sets and takes away, between its reading and the spawn.
+    /// What the environment file sets and takes away: for the program, and for its reload command.
     overlay: envfile::Overlay,
     deadline: Option<u64>,
     /// Read `spec.json` before the next run.
@@ -359,6 +359,11 @@ impl Supervisor {
     }
 
     fn read_env(&mut self, now: u64) -> Option<Event> {
+    /// The whole environment of a program of this run.
+    fn environment(&self, spec: &Spec) -> Vec<Var> {
+        environment::compose(&self.base(), &self.overlay.set, &self.overlay.unset, spec, &self.dir)
+    }
+
         if self.reader.take().is_some() {
             self.clear();
         }
@@ -412,8 +417,9 @@ impl Supervisor {
 
     fn spawn(&mut self) -> Result<()> {
         self.log = child::open_log(&self.layout, &self.spec)?;
-        let overlay = std::mem::take(&mut self.overlay);
-        let env = environment::compose(&self.base(), &overlay.set, &overlay.unset, &self.spec, &self.dir);
+        let env = self.environment(&self.spec);
+        // Nobody is left who could say it of the coming run.
+        let _ = self.notify.drain();
         let size = self.log.metadata().map_or(0, |facts| facts.len());
         let pid = child::execute(&self.spec, &env, &self.dir, &self.log)?;
         let now = clock::monotonic_ms();
@@ -587,8 +593,7 @@ impl Supervisor {
         };
         let mut spec = self.spec.clone();
         spec.argv = vec!["bash".into(), "-c".into(), command];
-        let mut env =
-            environment::compose(&self.base(), &self.overlay.set, &self.overlay.unset, &spec, &self.dir);
+        let mut env = self.environment(&spec);
         env.push(("MAINPID".into(), main.pid.to_string().into()));
         child::execute(&spec, &env, &self.dir, &self.log).map(|_| ())
     }
