@@ -238,6 +238,10 @@ impl Supervisor {
         };
         let now = clock::monotonic_ms();
         let is_ready = |at: usize| ready.get(at).copied().unwrap_or(false);
+        // What a program said comes before its end.
+        if is_ready(1) {
+            self.hear_program(now);
+        }
         if is_ready(0) {
             for caught in self.signals.drain() {
                 match caught {
@@ -245,9 +249,6 @@ impl Supervisor {
                     Caught::Terminate | Caught::Interrupt => self.feed(Event::Stop, now),
                 }
             }
-        }
-        if is_ready(1) {
-            self.hear_program(now);
         }
         self.answer_checks(&ready[ready.len().min(2)..], now);
         if let Some(reader) = &mut self.reader {
@@ -358,12 +359,12 @@ impl Supervisor {
         environment::captured(std::env::vars_os())
     }
 
-    fn read_env(&mut self, now: u64) -> Option<Event> {
     /// The whole environment of a program of this run.
     fn environment(&self, spec: &Spec) -> Vec<Var> {
         environment::compose(&self.base(), &self.overlay.set, &self.overlay.unset, spec, &self.dir)
     }
 
+    fn read_env(&mut self, now: u64) -> Option<Event> {
         if self.reader.take().is_some() {
             self.clear();
         }
