@@ -15,6 +15,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A throwaway home. When it is dropped, everything it started is ended, and a process that is left fails the test.
 pub(crate) struct User {
     dir: TempDir,
+    /// `TSM_DIR`, from the home directory.
+    tsm_dir: &'static str,
 }
 
 /// What a command did.
@@ -29,8 +31,13 @@ pub(crate) struct Ran {
 impl User {
     /// A user whose working directory is `~/my-api`.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("tsm-t-").tempdir().unwrap();
-        let user = User { dir };
+        Self::within(&std::env::temp_dir(), "tsm")
+    }
+
+    /// A user whose home directory is in `parent` and whose `TSM_DIR` is `tsm_dir` in it.
+    pub(crate) fn within(parent: &Path, tsm_dir: &'static str) -> Self {
+        let dir = tempfile::Builder::new().prefix("tsm-t-").tempdir_in(parent).unwrap();
+        let user = User { dir, tsm_dir };
         fs::create_dir_all(user.cwd()).unwrap();
         user
     }
@@ -47,7 +54,7 @@ impl User {
 
     /// `TSM_DIR`.
     pub(crate) fn tsm_dir(&self) -> PathBuf {
-        self.home().join("tsm")
+        self.home().join(self.tsm_dir)
     }
 
     /// The directory of one process.
