@@ -229,6 +229,12 @@ impl View {
             self.status = State::Lost;
             self.supervisor_pid = None;
             self.note = Some("its supervisor ended without a word".into());
+        } else if matches!(self.status, State::Starting | State::Online)
+            && self.main.is_some_and(|main| !process::alive(&main))
+        {
+            // A zombie, or less: what follows is its supervisor's business, which is at it or halted.
+            self.status = State::Stopping;
+            self.note = Some("it has ended, and its supervisor has not seen to that yet".into());
         }
     }
 
