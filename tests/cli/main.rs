@@ -9,3 +9,4 @@ mod kit;
 mod restarts;
 mod shell;
 mod stop_tree;
+mod unsupervised;
