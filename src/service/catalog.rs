@@ -101,7 +101,8 @@ impl Catalog {
         }
         let meant = nearest(name.as_str(), names.iter().map(String::as_str));
         let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
-        Error::not_found(format!("{said}{meant} (available: {})", names.join(", "))).hint("tsm services")
+        Error::not_found(format!("{said}{meant} (available: {})", names.join(", ")))
+            .hint("tsm list available")
     }
 }
 
