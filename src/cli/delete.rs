@@ -12,7 +12,9 @@ use crate::inspect::View;
 use crate::sys::lock::Lock;
 use crate::sys::unix;
 
-/// Stop processes and forget them; their logs stay unless --purge is given.
+/// Stop processes and forget them.
+///
+/// Their logs stay unless --purge is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  tsm delete my-api-http-8000 --purge")]
 pub(super) struct Args {
@@ -27,7 +29,9 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Forget every process that does not run; their logs stay unless --purge is given.
+/// Forget every process that does not run.
+///
+/// Their logs stay unless --purge is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  tsm cleanup")]
 pub(super) struct CleanupArgs {

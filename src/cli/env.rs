@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result, plain};
 use crate::render::shell_quote;
 use crate::sys::process;
 
-/// Show where TSM keeps things, or the environment of a running process.
+/// Show where TSM keeps things, or a process's environment.
 ///
 /// Values whose names look secret are masked unless --show is given. `tsm env init NAME` writes env/NAME.env.
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,9 @@ use crate::render::{human, shell_quote, style};
 use crate::store;
 use crate::sys::process;
 
-/// Show everything about processes: the plan's reasons, the tree, ports, use, last exit, log.
+/// Show everything about processes.
+///
+/// The tree, the ports, use of CPU and memory, the last exit, the log, and why the plan is what it is.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  tsm info 0 --json | jq .ports\n\nExit code 3 when a process is not running."

@@ -11,7 +11,7 @@ use crate::render::table::{Cell, Column, Table};
 use crate::render::width::Cut;
 use crate::render::{human, style};
 
-/// Show the processes.
+/// Show the processes, or the services that could be started.
 ///
 /// `running` (the default) is everything that is or should be up, `all` adds what was stopped or has ended, `available`
 /// shows the service definitions.

@@ -12,7 +12,7 @@ use crate::render::style;
 use crate::store::{self, Record};
 use crate::sys::watch::{Wake, Watch};
 
-/// Show the log of processes: the last lines, and what comes with -f.
+/// Show the output of processes: the last lines, or as it comes.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  tsm logs 0\n  tsm logs -f api worker\n  tsm logs --run api      only the current run"

@@ -14,8 +14,8 @@ mod services;
 mod settings;
 mod start;
 mod stop;
+mod usage;
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -31,10 +31,10 @@ use output::Output;
 /// Keeps the processes that you run beside your editor.
 #[derive(Debug, Parser)]
 #[command(name = "tsm", version, max_term_width = 100, disable_help_subcommand = false)]
-#[command(after_help = "Examples:\n  tsm start python -m http.server   a port is found, a name is given\n  \
+#[command(after_help = "Examples:\n  tsm start python -m http.server   finds a port, gives a name\n  \
     tsm list                          what runs\n  tsm logs -f 0                     follow its log\n  \
-    tsm stop all\n\nExit codes: 0 done, 1 failed, 2 usage, 3 not running, 4 not found, 5 unreachable, \
-    6 conflict, 124 timed out, 130 interrupted")]
+    tsm stop all\n\nExit codes: 0 done, 1 failed, 2 usage, 3 not running, 4 not found,\n  \
+    5 unreachable, 6 conflict, 124 timed out, 130 interrupted")]
 struct Cli {
     /// When to write colours.
     #[arg(long, global = true, value_enum, default_value_t = When::Auto, hide_default_value = true)]
@@ -119,18 +119,10 @@ fn refuse(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    let text = error.render().to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let mut lines = text.trim_end().lines().filter(|line| !line.trim().is_empty());
-    let mut out = std::io::stderr().lock();
-    let _ = writeln!(out, "tsm: {}", lines.next().unwrap_or("wrong words"));
-    for line in lines {
-        let _ = match line.trim() {
-            tip if tip.starts_with("tip: ") => writeln!(out, "  try: {}", &tip["tip: ".len()..]),
-            other => writeln!(out, "  {other}"),
-        };
-    }
-    ExitCode::from(2)
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    let wrong = usage::explain(error, &Cli::command(), &words);
+    say(&wrong, ColorChoice::Auto);
+    ExitCode::from(wrong.kind().exit_code())
 }
 
 fn dispatch(context: &Context, verb: Verb) -> Result<()> {

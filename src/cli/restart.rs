@@ -15,7 +15,9 @@ use crate::store::{self, Durability};
 use crate::supervisor::environment::{self, Var};
 use crate::sys::process;
 
-/// Restart processes: the env file and the definition are read anew; ID, name and port stay.
+/// Restart processes under the same ID, name and port.
+///
+/// The env file and the definition are read anew.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  tsm restart 0\n  tsm restart --update-env api   with this shell's environment"

@@ -12,7 +12,9 @@ use crate::render::width::Cut;
 use crate::render::{human, style};
 use crate::service::{Catalog, Definition};
 
-/// Enable services: they are started at boot, once boot is set up.
+/// Mark services to be started at boot.
+///
+/// It takes effect once boot is set up.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  tsm enable myapp")]
 pub(super) struct EnableArgs {
@@ -21,7 +23,7 @@ pub(super) struct EnableArgs {
     names: Vec<String>,
 }
 
-/// Disable services.
+/// Take services off the list of those started at boot.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  tsm disable myapp")]
 pub(super) struct DisableArgs {
@@ -49,7 +51,7 @@ pub(super) fn parse_time(text: &str) -> Result<u64, String> {
     }
     humantime::parse_duration(text)
         .map(|time| time.as_millis().min(u128::from(u32::MAX)) as u64)
-        .map_err(|why| format!("{why}; use 10s, 500ms or 2m"))
+        .map_err(|_| "not a time; use 10s, 500ms or 2m".into())
 }
 
 /// A size such as `10MiB`; in bytes.

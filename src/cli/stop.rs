@@ -12,7 +12,9 @@ use crate::model::Pid;
 use crate::sys::pidfd::{Handle, wait_all};
 use crate::sys::{process, signals};
 
-/// Stop processes: the stop signal to the whole tree, KILL for what is left after the stop timeout.
+/// Stop processes with everything that they started.
+///
+/// The whole tree gets the stop signal, and KILL what of it is left after the stop timeout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  tsm stop my-api-http-8000\n  tsm stop 0 'web*'\n  tsm stop all")]
 pub(super) struct StopArgs {
@@ -24,7 +26,9 @@ pub(super) struct StopArgs {
     json: bool,
 }
 
-/// Kill processes at once; also a port or PID that TSM does not manage, after asking.
+/// Kill processes at once, or whoever holds a port.
+///
+/// A port or PID that TSM does not manage is killed after asking; of a port only who listens on it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  tsm kill 8000          whoever listens on port 8000\n  tsm kill my-worker"

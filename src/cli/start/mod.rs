@@ -25,7 +25,7 @@ pub(super) use again::{again_in, respecified};
 pub(super) use feedback::{Patience, report};
 pub(super) use reserve::runtime_lock;
 
-/// Start a service, a command, or a tracked process again.
+/// Start a command, a service, or what was stopped.
 ///
 /// Options of tsm end at the first word that is not one; what follows is the command, word for word. One quoted word is
 /// split by shell rules, and run by bash when it has shell syntax.
