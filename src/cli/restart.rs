@@ -30,9 +30,10 @@ pub(super) struct Args {
     #[arg(long)]
     update_env: bool,
     /// Wait until it is ready; 30 seconds unless said otherwise.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "30")]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
+        value_parser = start::parse_seconds)]
     wait: Option<u64>,
-    /// Print a JSON object for each.
+    /// Print a JSON array of what was restarted.
     #[arg(long)]
     json: bool,
 }
@@ -44,21 +45,42 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         outcome.failed(error);
     }
     let patience = match args.wait {
-        Some(seconds) => Patience::Asked(seconds.saturating_mul(1000)),
+        Some(ms) => Patience::Asked(ms),
         None if context.output.terminal && !context.settings.noninteractive => Patience::Short,
         None => Patience::None,
     };
+    let mut done = Vec::new();
     for view in &views {
-        let restarted = restart(context, view, args.update_env)
-            .and_then(|pid| start::report(context, &view.name, pid, patience, args.json, "Restarted"));
+        let restarted = restart(context, view, args.update_env).and_then(|restarted| {
+            if args.json {
+                let settled = start::settle(context, &view.name, patience)?;
+                let in_time = settled.in_time(patience);
+                done.push(settled.view);
+                return in_time;
+            }
+            say_killed(context, &restarted.killed)?;
+            start::report(context, &view.name, restarted.pid, patience, false, "Restarted")
+        });
         if let Err(error) = restarted {
             outcome.failed(&error);
         }
     }
+    if args.json {
+        context.output.json(&done)?;
+    } else if views.is_empty() && errors.is_empty() {
+        context.output.line("nothing to restart")?;
+    }
     outcome.done()
 }
 
-fn restart(context: &Context, view: &View, update_env: bool) -> Result<i32> {
+/// What a restart did.
+struct Restarted {
+    pid: i32,
+    /// What did not end by itself: PID and command.
+    killed: Vec<(i32, String)>,
+}
+
+fn restart(context: &Context, view: &View, update_env: bool) -> Result<Restarted> {
     if view.status == State::Unsupervised {
         let env = match view.main.filter(|_| !update_env) {
             Some(main) => environment_of(main.pid)?,
@@ -73,17 +95,17 @@ fn restart(context: &Context, view: &View, update_env: bool) -> Result<i32> {
 }
 
 /// Stops it and starts it under a new supervisor, whose environment is `env`.
-fn anew(context: &Context, view: &View, env: &[Var]) -> Result<i32> {
+fn anew(context: &Context, view: &View, env: &[Var]) -> Result<Restarted> {
     // What would make the start fail is found before the stop.
     let spec = store::read_spec(&view.dir).required(&view.dir.spec())?;
     start::respecified(context, &spec)?;
     let killed = end::finish(view, end::begin(view, How::Gracefully)?)?;
-    say_killed(context, &killed)?;
-    start::again_in(context, view, view.restarts.saturating_add(1), env)
+    let pid = start::again_in(context, view, view.restarts.saturating_add(1), env)?;
+    Ok(Restarted { pid, killed })
 }
 
 /// Lets its supervisor do it.
-fn in_place(context: &Context, view: &View) -> Result<i32> {
+fn in_place(context: &Context, view: &View) -> Result<Restarted> {
     let before = store::read_spec(&view.dir).required(&view.dir.spec())?;
     let spec = start::respecified(context, &before)?;
     let mut client = end::connect(view)?;
@@ -94,8 +116,7 @@ fn in_place(context: &Context, view: &View) -> Result<i32> {
     let patience = Duration::from_millis(spec.policy.stop_timeout_ms) + Duration::from_secs(20);
     match awaited(view, client.wait(Request::Wait(Until::Running), Some(patience)))? {
         Waited::Answer(reply) if matches!(reply.status, State::Starting | State::Online) => {
-            say_killed(context, &reply.killed)?;
-            Ok(reply.pid.unwrap_or_default())
+            Ok(Restarted { pid: reply.pid.unwrap_or_default(), killed: reply.killed })
         }
         Waited::Answer(reply) => {
             let why = reply.note.unwrap_or_else(|| format!("it is {}", reply.status));

@@ -78,18 +78,20 @@ pub(crate) fn settled(context: &Context, dir: &ProcessDir) -> Option<View> {
     None
 }
 
-/// Says that the process was started, after waiting for it as long as `patience` says.
+/// What came of waiting for a process.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    /// The process afterwards.
+    pub(crate) view: View,
+    /// It was not ready in time.
+    late: bool,
+}
+
+/// Waits for a process that was just started, as long as `patience` says.
 ///
 /// # Errors
-/// Failed with the last lines of its log when it died; timed out when it was not ready in time (it stays up).
-pub(crate) fn report(
-    context: &Context,
-    name: &Name,
-    pid: i32,
-    patience: Patience,
-    json: bool,
-    done: &str,
-) -> Result<()> {
+/// Failed when it died; the last lines of its log are on standard error then.
+pub(crate) fn settle(context: &Context, name: &Name, patience: Patience) -> Result<Settled> {
     let dir = context.layout.process(name);
     let wait = match patience {
         Patience::None => None,
@@ -109,26 +111,52 @@ pub(crate) fn report(
             return Err(Error::failed(format!("{name} failed: {why}")).hint(format!("tsm logs {name}")));
         }
     }
-    let shown = view(&context.layout, name)
+    let view = view(&context.layout, name)
         .ok_or_else(|| Error::not_found(format!("{name} was deleted meanwhile")))?;
+    Ok(Settled { view, late: matches!(waited, Some(Waited::TimedOut)) })
+}
+
+impl Settled {
+    /// # Errors
+    /// Timed out when it was not ready in the time that was asked for; it stays up.
+    pub(crate) fn in_time(&self, patience: Patience) -> Result<()> {
+        match patience {
+            Patience::Asked(ms) if self.late => {
+                let name = &self.view.name;
+                Err(Error::new(Kind::TimedOut, format!("{name} is not ready after {}", human::span(ms)))
+                    .hint(format!("tsm logs {name}; it goes on, tsm stop {name} ends it")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Says that the process was started, after waiting for it as long as `patience` says.
+///
+/// # Errors
+/// Those of [`settle`] and [`Settled::in_time`].
+pub(crate) fn report(
+    context: &Context,
+    name: &Name,
+    pid: i32,
+    patience: Patience,
+    json: bool,
+    done: &str,
+) -> Result<()> {
+    let settled = settle(context, name, patience)?;
+    let shown = &settled.view;
     if json {
-        context.output.json(&shown)?;
-    } else {
-        context.output.line(&format!("{done}: {}", details(&shown, shown.pid.or(Some(pid)))))?;
-        remarks(context, &shown);
+        context.output.json(shown)?;
+        return settled.in_time(patience);
     }
-    match (waited, patience) {
-        (Some(Waited::TimedOut), Patience::Asked(ms)) => {
-            Err(Error::new(Kind::TimedOut, format!("{name} is not ready after {}", human::span(ms)))
-                .hint(format!("tsm logs {name}; it goes on, tsm stop {name} ends it")))
-        }
-        (Some(Waited::TimedOut), _) if !json => {
-            let port = shown.port.map(|port| format!(" on port {port}")).unwrap_or_default();
-            context.output.remark(&format!("{name} does not listen{port} yet; see: tsm logs -f {name}"));
-            Ok(())
-        }
-        _ => Ok(()),
+    context.output.line(&format!("{done}: {}", details(shown, shown.pid.or(Some(pid)))))?;
+    remarks(context, shown);
+    settled.in_time(patience)?;
+    if settled.late {
+        let port = shown.port.map(|port| format!(" on port {port}")).unwrap_or_default();
+        context.output.remark(&format!("{name} does not listen{port} yet; see: tsm logs -f {name}"));
     }
+    Ok(())
 }
 
 fn ready(dir: &ProcessDir, patience: Duration) -> Result<Waited> {

@@ -22,7 +22,7 @@ use facts::World;
 use reserve::Outcome;
 
 pub(super) use again::{again_in, respecified};
-pub(super) use feedback::{Patience, report};
+pub(super) use feedback::{Patience, report, settle};
 pub(super) use reserve::runtime_lock;
 
 /// Start a command, a service, or what was stopped.
@@ -98,7 +98,7 @@ fn parse_name(text: &str) -> Result<Name, String> {
 }
 
 /// Seconds, or a time such as `500ms` or `2m`; in milliseconds.
-fn parse_seconds(text: &str) -> Result<u64, String> {
+pub(super) fn parse_seconds(text: &str) -> Result<u64, String> {
     match text.parse::<u64>() {
         Ok(seconds) => Ok(seconds.saturating_mul(1000)),
         Err(_) => services::parse_time(text),
