@@ -45,12 +45,15 @@ pub fn entry(layout: &Layout, name: &Name) -> Option<Entry> {
 /// So many small files are read faster by two threads; for fewer, starting one costs more than it saves.
 const MANY: usize = 64;
 
-/// Every tracked process, in the order of names; a directory that is not a process is passed over.
+/// Every tracked process, in the order of names; what is no directory, or has no name for one, is passed over.
 pub fn entries(layout: &Layout) -> Vec<Entry> {
     let parent = layout.processes();
     let (Ok(listing), Ok(dir)) = (fs::read_dir(&parent), Dir::open(&parent)) else { return Vec::new() };
-    let mut names: Vec<Name> =
-        listing.flatten().filter_map(|item| Name::parse(item.file_name().to_str()?).ok()).collect();
+    let mut names: Vec<Name> = listing
+        .flatten()
+        .filter(|item| item.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|item| Name::parse(item.file_name().to_str()?).ok())
+        .collect();
     names.sort_unstable();
     let load = |names: &[Name]| -> Vec<Entry> {
         let mut buffer = Vec::new();
