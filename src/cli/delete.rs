@@ -5,10 +5,12 @@ use std::fs;
 use super::context::Context;
 use super::end::{self, How};
 use super::list::Done;
+use super::logs;
 use super::start;
 use super::stop::say_killed;
 use crate::error::{Error, Result};
 use crate::inspect::View;
+use crate::model::Name;
 use crate::sys::lock::Lock;
 use crate::sys::unix;
 
@@ -44,7 +46,13 @@ pub(super) struct CleanupArgs {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
-    let (views, errors) = context.find(&args.refs);
+    let (mut views, mut errors) = context.find(&args.refs);
+    let mut left = Vec::new();
+    if args.purge && !errors.is_empty() {
+        let refs: Vec<String>;
+        (left, refs) = logs::left_behind(context, &args.refs);
+        (views, errors) = context.find(&refs);
+    }
     let mut outcome = context.outcome();
     for error in &errors {
         outcome.failed(error);
@@ -67,9 +75,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
             Err(error) => outcome.failed(&error),
         }
     }
+    for name in &left {
+        match remove_logs(context, name) {
+            Ok(()) => {
+                if !args.json {
+                    context.output.line(&format!("Deleted: the log of {name}"))?;
+                }
+                done.push(Done { name: name.to_string(), id: None, what: "purged", killed: Vec::new() });
+            }
+            Err(error) => outcome.failed(&error),
+        }
+    }
     if args.json {
         context.output.json(&done)?;
-    } else if views.is_empty() && errors.is_empty() {
+    } else if views.is_empty() && errors.is_empty() && left.is_empty() {
         context.output.line("nothing to delete")?;
     }
     outcome.done()
@@ -129,13 +148,13 @@ fn forget(context: &Context, view: &View, purge: bool) -> Result<()> {
     }
     let _ = fs::remove_file(layout.pid_file(&view.name));
     if purge {
-        remove_logs(context, view)?;
+        remove_logs(context, &view.name)?;
     }
     Ok(())
 }
 
-fn remove_logs(context: &Context, view: &View) -> Result<()> {
-    let live = format!("{}.log", view.name);
+fn remove_logs(context: &Context, name: &Name) -> Result<()> {
+    let live = format!("{name}.log");
     let Ok(listing) = fs::read_dir(context.layout.logs()) else { return Ok(()) };
     for item in listing.flatten() {
         let name = item.file_name();

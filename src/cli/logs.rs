@@ -7,9 +7,9 @@ use super::context::Context;
 use crate::error::{Error, Result, plain};
 use crate::inspect::View;
 use crate::logs::{self, Follower, Mix, Source};
-use crate::model::{LogLimit, Name};
+use crate::model::{LogLimit, Name, Status};
 use crate::render::style;
-use crate::store::{self, Record};
+use crate::store::{self, ProcessDir, Record};
 use crate::sys::watch::{Wake, Watch};
 
 /// Show the output of processes: the last lines, or as it comes.
@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// Only the current run.
     #[arg(long)]
     run: bool,
-    /// One JSON object a line: name, run and line.
+    /// One JSON object a line: name, run (null for runs before the current one) and line.
     #[arg(long)]
     json: bool,
 }
@@ -42,15 +42,68 @@ const LINES: usize = 50;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
-    let (views, errors) = context.find(&args.refs);
+    let (mut views, mut errors) = context.find(&args.refs);
+    let mut left = Vec::new();
+    if !errors.is_empty() {
+        let refs: Vec<String>;
+        (left, refs) = left_behind(context, &args.refs);
+        (views, errors) = context.find(&refs);
+    }
     let mut outcome = context.outcome();
     for error in &errors {
         outcome.failed(error);
     }
-    if !views.is_empty() {
-        show(context, args, &views)?;
+    let mut shown: Vec<Shown> = views.iter().map(Shown::of).collect();
+    for name in left {
+        context.output.remark(&format!("{name} was deleted; this is the log that it left"));
+        shown.push(Shown { name, run: None });
+    }
+    if !shown.is_empty() {
+        show(context, args, &shown)?;
     }
     outcome.done()
+}
+
+/// The names among `refs` of which nothing is left but a log, and the other refs. Deleting keeps the log, so that name
+/// is still an answer to what was logged.
+pub(super) fn left_behind(context: &Context, refs: &[String]) -> (Vec<Name>, Vec<String>) {
+    let mut left: Vec<Name> = Vec::new();
+    let mut others = Vec::new();
+    for text in refs {
+        let name = Name::parse(text).ok().filter(|name| context.layout.log(name).is_file());
+        match name.filter(|_| context.find(std::slice::from_ref(text)).0.is_empty()) {
+            Some(name) if left.contains(&name) => {}
+            Some(name) => left.push(name),
+            None => others.push(text.clone()),
+        }
+    }
+    (left, others)
+}
+
+/// A log that is to be shown.
+struct Shown {
+    name: Name,
+    /// The current run, or the last one, and where in the log it begins.
+    run: Option<Run>,
+}
+
+/// A run and the position of its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    number: u64,
+    from: u64,
+}
+
+impl Shown {
+    fn of(view: &View) -> Self {
+        Shown { name: view.name.clone(), run: view.record.as_ref().map(Run::of) }
+    }
+}
+
+impl Run {
+    fn of(status: &Status) -> Self {
+        Run { number: status.run, from: status.run_log }
+    }
 }
 
 fn source(context: &Context, name: &Name) -> Source {
@@ -72,13 +125,16 @@ pub(super) fn last_lines(context: &Context, name: &Name, lines: usize) -> Vec<u8
     logs::tail(&source(context, name), lines).map(|tail| tail.bytes).unwrap_or_default()
 }
 
-fn show(context: &Context, args: &Args, views: &[View]) -> Result<()> {
-    let sources: Vec<Source> = views.iter().map(|view| source(context, &view.name)).collect();
-    let mut writer = Writer::new(context, args, views);
+fn show(context: &Context, args: &Args, shown: &[Shown]) -> Result<()> {
+    let sources: Vec<Source> = shown.iter().map(|one| source(context, &one.name)).collect();
+    let mut writer = Writer::new(context, args, shown);
     let mut positions = Vec::new();
-    for (index, (source, view)) in sources.iter().zip(views).enumerate() {
-        let (bytes, end) = beginning(args, source, view)?;
-        writer.push(index, &bytes)?;
+    for (index, (source, one)) in sources.iter().zip(shown).enumerate() {
+        let (bytes, end) = beginning(args, source, one)?;
+        if bytes.is_empty() && context.output.terminal && args.lines != Some(0) {
+            context.output.remark(&format!("{} has logged nothing yet", one.name));
+        }
+        writer.push(index, &bytes, end)?;
         positions.push(end);
     }
     if !args.follow {
@@ -95,7 +151,7 @@ fn show(context: &Context, args: &Args, views: &[View]) -> Result<()> {
             loop {
                 buffer.clear();
                 let more = follower.read(&mut buffer)?;
-                writer.push(index, &buffer)?;
+                writer.push(index, &buffer, follower.position())?;
                 if !more {
                     break;
                 }
@@ -112,13 +168,13 @@ fn show(context: &Context, args: &Args, views: &[View]) -> Result<()> {
 }
 
 /// What is shown first, and the position after it.
-fn beginning(args: &Args, source: &Source, view: &View) -> Result<(Vec<u8>, u64)> {
+fn beginning(args: &Args, source: &Source, shown: &Shown) -> Result<(Vec<u8>, u64)> {
     if !args.run {
         let tail = logs::tail(source, args.lines.unwrap_or(LINES))?;
         return Ok((tail.bytes, tail.end));
     }
     let mut bytes = Vec::new();
-    let from = view.record.as_ref().map_or(0, |status| status.run_log);
+    let from = shown.run.map_or(0, |run| run.from);
     let end = logs::from(source, from, &mut bytes)?;
     if let Some(lines) = args.lines {
         let kept = last(&bytes, lines);
@@ -138,59 +194,118 @@ fn last(bytes: &[u8], lines: usize) -> usize {
 }
 
 /// Writes several logs as one.
-struct Writer {
-    mix: Option<Mix>,
-    json: Option<Vec<(String, u64, Vec<u8>)>>,
-    out: Vec<u8>,
+enum Writer {
+    /// For people.
+    Text(Mix, Vec<u8>),
+    /// For programs: a line of JSON for each line.
+    Json(Vec<JsonLog>, Vec<u8>),
 }
 
 impl Writer {
-    fn new(context: &Context, args: &Args, views: &[View]) -> Self {
-        let names: Vec<(&str, anstyle::Style)> =
-            views.iter().enumerate().map(|(at, view)| (view.name.as_str(), style::prefix(at))).collect();
-        Writer {
-            mix: (!args.json).then(|| Mix::new(&names, context.output.color)),
-            json: args
-                .json
-                .then(|| views.iter().map(|view| (view.name.to_string(), view.run, Vec::new())).collect()),
-            out: Vec::new(),
+    fn new(context: &Context, args: &Args, shown: &[Shown]) -> Self {
+        if args.json {
+            return Writer::Json(shown.iter().map(|one| JsonLog::new(context, one)).collect(), Vec::new());
         }
+        let names: Vec<(&str, anstyle::Style)> =
+            shown.iter().enumerate().map(|(at, one)| (one.name.as_str(), style::prefix(at))).collect();
+        Writer::Text(Mix::new(&names, context.output.color), Vec::new())
     }
 
-    fn push(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
-        if let Some(mix) = &mut self.mix {
-            mix.push(index, bytes, &mut self.out);
-        } else if let Some((name, run, held)) = self.json.as_mut().and_then(|all| all.get_mut(index)) {
-            held.extend_from_slice(bytes);
-            while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = held.drain(..=end).collect();
-                json_line(&mut self.out, name, *run, &line[..end])?;
+    /// Takes new bytes of the log with this index, which end at the position `end` of that log.
+    fn push(&mut self, index: usize, bytes: &[u8], end: u64) -> Result<()> {
+        match self {
+            Writer::Text(mix, out) => mix.push(index, bytes, out),
+            Writer::Json(logs, out) => {
+                if let Some(log) = logs.get_mut(index) {
+                    log.push(bytes, end, out)?;
+                }
             }
         }
         self.flush()
     }
 
+    /// Writes the lines that never ended.
     fn finish(mut self) -> Result<()> {
-        if let Some(mix) = &mut self.mix {
-            mix.finish(&mut self.out);
-        }
-        for (name, run, held) in self.json.take().into_iter().flatten() {
-            if !held.is_empty() {
-                json_line(&mut self.out, &name, run, &held)?;
+        match &mut self {
+            Writer::Text(mix, out) => mix.finish(out),
+            Writer::Json(logs, out) => {
+                for log in logs {
+                    log.finish(out)?;
+                }
             }
         }
         self.flush()
     }
 
     fn flush(&mut self) -> Result<()> {
-        let mut out = std::io::stdout().lock();
-        let written = out.write_all(&self.out).and_then(|()| out.flush());
-        self.out.clear();
+        let (Writer::Text(_, out) | Writer::Json(_, out)) = self;
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(out).and_then(|()| stdout.flush());
+        out.clear();
         written.map_err(|error| Error::io_kind_of(&error, format!("cannot write the log: {}", plain(&error))))
     }
 }
 
-fn json_line(out: &mut Vec<u8>, name: &str, run: u64, line: &[u8]) -> Result<()> {
-    let value = serde_json::json!({ "name": name, "run": run, "line": String::from_utf8_lossy(line) });
-    crate::render::json::line(out, &value).map_err(|error| Error::failed(plain(&error)))
+/// One log on its way to lines of JSON.
+struct JsonLog {
+    name: Name,
+    dir: ProcessDir,
+    /// The runs that are known, in their order.
+    runs: Vec<Run>,
+    /// The beginning of a line whose end has not come.
+    held: Vec<u8>,
+    /// The position of `held`.
+    at: u64,
+}
+
+impl JsonLog {
+    fn new(context: &Context, shown: &Shown) -> Self {
+        let dir = context.layout.process(&shown.name);
+        JsonLog {
+            name: shown.name.clone(),
+            dir,
+            runs: shown.run.into_iter().collect(),
+            held: Vec::new(),
+            at: 0,
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8], end: u64, out: &mut Vec<u8>) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.learn();
+        self.at = end.saturating_sub((self.held.len() + bytes.len()) as u64);
+        self.held.extend_from_slice(bytes);
+        while let Some(length) = self.held.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.held.drain(..=length).collect();
+            self.write(&line[..length], out)?;
+            self.at += line.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        let line = std::mem::take(&mut self.held);
+        if line.is_empty() { Ok(()) } else { self.write(&line, out) }
+    }
+
+    /// A restart may have begun a new run.
+    fn learn(&mut self) {
+        let Some(now) = store::read_status(&self.dir).found().as_ref().map(Run::of) else { return };
+        match self.runs.last() {
+            Some(last) if *last == now => {}
+            // Purged and begun anew.
+            Some(last) if now.from < last.from => self.runs = vec![now],
+            _ => self.runs.push(now),
+        }
+    }
+
+    fn write(&self, line: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        // Where older runs began is not recorded.
+        let run = self.runs.iter().rev().find(|run| run.from <= self.at).map(|run| run.number);
+        let value =
+            serde_json::json!({ "name": self.name, "run": run, "line": String::from_utf8_lossy(line) });
+        crate::render::json::line(out, &value).map_err(|error| Error::failed(plain(&error)))
+    }
 }
