@@ -134,6 +134,11 @@ impl Outcome<'_> {
         }
     }
 
+    /// True when nothing failed.
+    pub(super) fn is_good(&self) -> bool {
+        self.worst.is_none()
+    }
+
     /// The end of the verb.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use super::list::Done;
 use crate::error::{Error, Kind, Result};
 use crate::inspect::{View, port_owner};
 use crate::model::Pid;
+use crate::render::sanitize;
 use crate::sys::pidfd::{Handle, wait_all};
 use crate::sys::{process, signals};
 
@@ -96,7 +97,8 @@ fn end_all(
 /// Says what did not end by itself.
 pub(super) fn say_killed(context: &Context, killed: &[(i32, String)]) -> Result<()> {
     for (pid, command) in killed {
-        context.output.line(&format!("  had to kill PID {pid}: {command}"))?;
+        // A command may have lines of its own; this is one.
+        context.output.line(&format!("  had to kill PID {pid}: {}", sanitize::text(command)))?;
     }
     Ok(())
 }
@@ -125,9 +127,12 @@ pub(super) fn kill(context: &Context, args: &KillArgs) -> Result<()> {
         names.push(view.name.to_string());
         new
     });
+    let nothing = done.is_empty() && views.is_empty() && outcome.is_good();
     done.extend(end_all(context, &views, How::AtOnce, &mut outcome, !args.json)?);
     if args.json {
         context.output.json(&done)?;
+    } else if nothing {
+        context.output.line("nothing is running")?;
     }
     outcome.done()
 }
@@ -169,6 +174,10 @@ fn kill_foreign(context: &Context, target: &Foreign, force: bool, print: bool) -
             target.what
         )));
     }
+    // Before the first of several is killed.
+    for pid in &target.pids {
+        spare(context, *pid)?;
+    }
     let mut all = Vec::new();
     for pid in &target.pids {
         let Some(process) = process::read(*pid) else { continue };
@@ -177,7 +186,7 @@ fn kill_foreign(context: &Context, target: &Foreign, force: bool, print: bool) -
         let command = process::argv(*pid).join(" ");
         let command = if command.is_empty() { process.comm.clone() } else { command };
         let shown: String = command.chars().take(120).collect();
-        if !force && !agreed(context, &target.what, *pid, &shown)? {
+        if !force && !agreed(context, &target.what, *pid, &sanitize::text(&shown))? {
             return Err(Error::failed("nothing was killed"));
         }
         handle.signal(signals::KILL).map_err(|error| {
@@ -187,11 +196,32 @@ fn kill_foreign(context: &Context, target: &Foreign, force: bool, print: bool) -
             return Err(Error::new(Kind::TimedOut, format!("PID {pid} is still alive after KILL")));
         }
         if print {
-            context.output.line(&format!("Killed: PID {pid} ({shown})"))?;
+            context.output.line(&format!("Killed: PID {pid} ({})", sanitize::text(&shown)))?;
         }
         all.push(Done { name: shown.clone(), id: None, what: "killed", killed: vec![(pid.get(), shown)] });
     }
     Ok(all)
+}
+
+/// # Errors
+/// Usage for this very process, a conflict for what TSM does manage: killing a supervisor would leave its program alone,
+/// and a part of a tree has a whole that can be named.
+fn spare(context: &Context, pid: Pid) -> Result<()> {
+    if i64::from(pid.get()) == i64::from(std::process::id()) {
+        return Err(Error::usage(format!("PID {pid} is this tsm itself")));
+    }
+    for view in context.all() {
+        let part = if view.supervisor_pid == Some(pid.get()) {
+            "supervises"
+        } else if view.tree.iter().any(|process| process.pid == pid) {
+            "is part of"
+        } else {
+            continue;
+        };
+        return Err(Error::conflict(format!("PID {pid} {part} {}", view.title()))
+            .hint(format!("tsm kill {}", view.name)));
+    }
+    Ok(())
 }
 
 fn agreed(context: &Context, what: &str, pid: Pid, command: &str) -> Result<bool> {
@@ -203,7 +233,7 @@ fn agreed(context: &Context, what: &str, pid: Pid, command: &str) -> Result<bool
     }
     let question =
         format!("{what} is held by PID {pid}, which TSM does not manage:\n  {command}\nKill it? [y/N] ");
-    context.output.bytes(crate::render::sanitize::lines(&question).as_bytes())?;
+    context.output.bytes(sanitize::lines(&question).as_bytes())?;
     let _ = std::io::stdout().flush();
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
