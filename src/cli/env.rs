@@ -30,6 +30,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         [] => own(context, args.json),
         [init, name] if init == "init" => {
             let path = envfile::init(&context.current_dir()?, name)?;
+            if args.json {
+                return context.output.json(&BTreeMap::from([("wrote", path)]));
+            }
             context.output.line(&format!("Wrote {}", path.display()))
         }
         [init] if init == "init" => {

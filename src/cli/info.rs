@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::context::Context;
+use super::refs;
 use crate::envfile;
 use crate::error::{Error, Kind, Result};
 use crate::inspect::View;
@@ -22,7 +23,7 @@ pub(super) struct Args {
     /// Names, IDs, ports, PIDs, globs, or all.
     #[arg(required = true, value_name = "REF")]
     refs: Vec<String>,
-    /// Print a JSON object (an array for several).
+    /// Print a JSON object; an array for several refs, globs and all.
     #[arg(long)]
     json: bool,
 }
@@ -62,9 +63,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     for error in &errors {
         outcome.failed(error);
     }
-    let all: Vec<Details<'_>> = views.iter().map(|view| details(context, view)).collect();
+    let all: Vec<Details<'_>> = views.iter().map(details).collect();
+    let for_one = matches!(args.refs.as_slice(), [text] if !refs::means_several(text));
     match (args.json, all.as_slice()) {
-        (true, [one]) if args.refs.len() == 1 => context.output.json(one)?,
+        // Null when there is no such process.
+        (true, all) if for_one => context.output.json(&all.first())?,
         (true, all) => context.output.json(&all)?,
         (false, all) => {
             for (at, one) in all.iter().enumerate() {
@@ -76,13 +79,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         }
     }
     outcome.done()?;
+    if all.is_empty() && errors.is_empty() && !args.json {
+        context.output.line("nothing is tracked")?;
+    }
     if views.iter().any(|view| !view.status.live()) {
         return Err(Error::new(Kind::NotRunning, ""));
     }
     Ok(())
 }
 
-fn details<'a>(context: &Context, view: &'a View) -> Details<'a> {
+fn details(view: &View) -> Details<'_> {
     let spec: Option<Spec> = store::read_spec(&view.dir).found();
     let policy = spec.as_ref().map(|spec| &spec.policy);
     Details {
@@ -105,10 +111,7 @@ fn details<'a>(context: &Context, view: &'a View) -> Details<'a> {
         socket: view.dir.address(&view.dir.socket()).display().to_string(),
         env_vars: spec.as_ref().map(|spec| spec.env_vars.iter().map(shown_var).collect()).unwrap_or_default(),
         reasons: spec.map(|spec| spec.reasons).unwrap_or_default(),
-        view: {
-            let _ = context;
-            view
-        },
+        view,
     }
 }
 
@@ -178,11 +181,12 @@ fn print(context: &Context, one: &Details<'_>) -> Result<()> {
     if let (Some(cpu), Some(memory)) = (view.cpu_percent, view.memory_bytes) {
         field("uses", &format!("CPU {}, memory {}", human::percent(cpu), human::bytes(memory)))?;
     }
-    let policy = one.restart.as_deref().unwrap_or("unknown");
-    field(
-        "restarts",
-        &format!("{} (policy {policy}, at most {} in a row)", view.restarts, one.max_restarts.unwrap_or(0)),
-    )?;
+    let policy = match (one.restart.as_deref(), one.max_restarts) {
+        (None, _) => "policy unknown".to_owned(),
+        (Some("no"), _) | (_, None) => "policy no".to_owned(),
+        (Some(policy), Some(most)) => format!("policy {policy}, at most {most} in a row"),
+    };
+    field("restarts", &format!("{} ({policy})", view.restarts))?;
     if let Some(exit) = view.exit {
         field("last exit", &format!("{exit}, {}", human::time(exit.at_ms)))?;
     }
@@ -192,7 +196,11 @@ fn print(context: &Context, one: &Details<'_>) -> Result<()> {
     for var in &one.env_vars {
         field("env", var)?;
     }
-    let size = one.log_bytes.map_or("none yet".to_owned(), human::bytes);
+    let size = match one.log_bytes {
+        None => "none yet".to_owned(),
+        Some(0) => "empty".to_owned(),
+        Some(bytes) => human::bytes(bytes),
+    };
     field("log", &format!("{} ({size})", view.log_path))?;
     field("socket", &one.socket)?;
     if view.status != State::Unsupervised || !one.tree.is_empty() {

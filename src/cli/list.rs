@@ -59,9 +59,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         return context.output.json(&shown);
     }
     if shown.is_empty() {
-        context.output.remark("nothing is running");
-        let next = if hidden > 0 { format!("{hidden} more with: tsm list all") } else { EXAMPLE.to_owned() };
-        context.output.remark(&next);
+        let (remark, next) = match hidden {
+            0 => ("nothing is running".to_owned(), "tsm start python -m http.server"),
+            1 => ("nothing is running; 1 process has ended or was stopped".to_owned(), "tsm list all"),
+            _ => {
+                (format!("nothing is running; {hidden} processes have ended or were stopped"), "tsm list all")
+            }
+        };
+        context.output.advise(&remark, next);
         return Ok(());
     }
     let mut table = Table::new(&COLUMNS);
@@ -76,8 +81,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     }
     Ok(())
 }
-
-const EXAMPLE: &str = "start something with: tsm start python -m http.server";
 
 /// What in a row is not as planned and needs words.
 fn remark(view: &View) -> Option<String> {

@@ -8,7 +8,7 @@ use super::settings::Settings;
 use crate::error::{Error, Result, plain};
 use crate::render::style::{ColorChoice, Surroundings};
 use crate::render::table::{Look, Table};
-use crate::render::{json, sanitize};
+use crate::render::{self, json, sanitize};
 use crate::sys::tty;
 
 /// How standard output and standard error take text.
@@ -91,6 +91,12 @@ impl Output {
     pub(super) fn remark(&self, text: &str) {
         // A remark that nobody can read is no reason to fail.
         let _ = writeln!(io::stderr().lock(), "tsm: {}", sanitize::lines(text));
+    }
+
+    /// As [`Output::remark`], with what to type next: no error, but in the form of one.
+    pub(super) fn advise(&self, text: &str, next: &str) {
+        let advice = Error::failed(text).hint(next);
+        let _ = render::error::write(&mut io::stderr().lock(), &advice, self.error_color);
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn resolve(text: &str, all: &[Candidate]) -> Result<Vec<usize>> {
     if let Some((kind, rest)) = text.split_once(':') {
         return one(text, by_kind(kind, rest, text, all)?, all);
     }
-    if text.contains(['*', '?', '[']) {
+    if means_several(text) {
         return glob(text, all);
     }
     let number = text.parse::<u32>().ok();
@@ -65,6 +65,11 @@ pub(super) fn resolve(text: &str, all: &[Candidate]) -> Result<Vec<usize>> {
         }
     }
     Err(unknown(text, all))
+}
+
+/// True for a ref that may mean any number of processes: a glob, or `all`.
+pub(super) fn means_several(text: &str) -> bool {
+    text == "all" || text.contains(['*', '?', '['])
 }
 
 fn by_kind(kind: &str, rest: &str, text: &str, all: &[Candidate]) -> Result<Vec<usize>> {
