@@ -3,10 +3,18 @@
 
 mod checkout;
 mod control;
+mod delete;
+mod env;
 mod first;
+mod info;
 mod install;
+mod kill;
 mod kit;
+mod list;
+mod logs;
+mod refs;
 mod restarts;
 mod shell;
 mod stop_tree;
+mod terminal;
 mod unsupervised;
