@@ -25,7 +25,7 @@ use crate::control::server::{Server, Token};
 use crate::envfile;
 use crate::error::{Error, Result};
 use crate::model::{EnvSource, Exit, Identity, Kind, Pid, Spec, Status};
-use crate::store::{self, Layout, ProcessDir};
+use crate::store::{self, Layout, ProcessDir, Record};
 use crate::sys::lock::Lock;
 use crate::sys::poll::{self, Interest};
 use crate::sys::reaper::{self, Reaped};
@@ -50,8 +50,11 @@ pub fn run(dir: &Path) -> ExitCode {
     // Everything that needs no order is made ready while `start` is still at it.
     let prepared = Supervisor::prepare(dir, lock);
     let Some(order) = hear(&talk) else {
-        // The start was killed before it had said everything: as if it had never been.
-        abandon(&ProcessDir::at(dir.to_owned()));
+        // The start was killed before it had said everything: as if it had never been. One that ran before stays.
+        let dir = ProcessDir::at(dir.to_owned());
+        if matches!(store::read_status(&dir), Record::Missing) {
+            abandon(&dir);
+        }
         return ExitCode::FAILURE;
     };
     let started = prepared.and_then(|mut supervisor| {
