@@ -46,8 +46,8 @@ pub struct Draft {
 /// What the ladder of ports needs to know (design.md section 4).
 #[derive(Clone, Debug)]
 pub(super) struct Ladder {
-    /// Rung 1.
-    pub(super) given: Option<u16>,
+    /// Rung 1, and how it was given.
+    pub(super) given: Option<(u16, &'static str)>,
     /// Rung 2.
     pub(super) defined: Option<u16>,
     /// The definition's name.
@@ -130,7 +130,7 @@ pub fn draft(request: &Request, facts: &dyn Facts) -> Result<Draft> {
         reasons,
         remarks,
         ladder: Ladder {
-            given: request.port,
+            given: given(request),
             defined: request.service.as_ref().and_then(|service| service.port).filter(|&port| port != 0),
             service: request.service.as_ref().map(|service| service.name.clone()),
             kind: kind.or_else(|| Some((request.service.as_ref()?.kind?, "of the definition"))),
@@ -145,6 +145,11 @@ pub fn draft(request: &Request, facts: &dyn Facts) -> Result<Draft> {
     };
     look_at_script(&mut draft, &words, &plain, facts);
     Ok(draft)
+}
+
+fn given(request: &Request) -> Option<(u16, &'static str)> {
+    let option = request.port.map(|port| (port, "given with --port"));
+    option.or_else(|| Some((request.port_variable?, "given with --env-var PORT")))
 }
 
 fn pattern(request: &Request, words: &Words, plain: &[String]) -> Option<Pattern> {
@@ -197,8 +202,10 @@ fn look_at_script(draft: &mut Draft, words: &Words, plain: &[String], facts: &dy
     let ladder = &draft.ladder;
     let portless =
         ladder.pattern.as_ref().is_some_and(|pattern| !matches!(pattern.port, DefaultPort::Tcp(_)));
-    let settled =
-        ladder.given.or(ladder.defined).is_some() || ladder.named.client || draft.env_port().is_some();
+    let settled = ladder.given.is_some()
+        || ladder.defined.is_some()
+        || ladder.named.client
+        || draft.env_port().is_some();
     if settled || portless {
         return;
     }

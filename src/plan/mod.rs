@@ -22,3 +22,4 @@ pub use draft::{Draft, draft};
 pub use patterns::{DefaultPort, Pattern, Patterns};
 pub use ports::{Plan, plan};
 pub use request::{EnvAsk, Facts, Holder, Ports, Request, ServiceAsk};
+pub use words::same_command;

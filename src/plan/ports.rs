@@ -63,11 +63,11 @@ pub fn plan(mut draft: Draft, ports: &dyn Ports) -> Result<Plan> {
     let (kind, kind_why) = kind(&draft, &choice);
     let argv = with_template(&mut draft, choice.port);
     let name = choice.port.map_or_else(|| draft.base.clone(), |port| draft.base.suffixed(port));
-    if let (Some(given), Some((named, text))) = (draft.ladder.given, &draft.ladder.named.port)
+    if let (Some((given, _)), Some((named, text))) = (draft.ladder.given, &draft.ladder.named.port)
         && given != *named
     {
         draft.remarks.push(format!(
-            "the command itself names port {named} ({text}); --port {given} does not change that"
+            "the command itself names port {named} ({text}); port {given} does not change that"
         ));
     }
     let port = choice.port.map_or_else(|| "none".to_owned(), |port| port.to_string());
@@ -96,8 +96,8 @@ pub fn plan(mut draft: Draft, ports: &dyn Ports) -> Result<Plan> {
 }
 
 fn choose(draft: &mut Draft, ports: &dyn Ports) -> Result<Choice> {
-    if let Some(port) = draft.ladder.given {
-        return fixed(draft, ports, port, "given with --port");
+    if let Some((port, why)) = draft.ladder.given {
+        return fixed(draft, ports, port, why);
     }
     if let Some(port) = draft.ladder.defined {
         return fixed(draft, ports, port, "SERVICE_PORT of the definition");
@@ -195,7 +195,7 @@ fn allocate(draft: &Draft, ports: &dyn Ports, passed: &str) -> Result<Choice> {
         });
     }
     Err(Error::conflict(format!("no port of {first}-{last} is free"))
-        .hint("tsm doctor to see who holds them, or TSM_PORT_RANGE=9000-9999 tsm start ..."))
+        .hint("tsm list to see what can be stopped, or TSM_PORT_RANGE=9000-9999 tsm start …"))
 }
 
 fn free(ports: &dyn Ports) -> Option<u16> {

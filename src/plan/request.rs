@@ -18,6 +18,8 @@ pub struct Request {
     pub name: Option<Name>,
     /// `--port`.
     pub port: Option<u16>,
+    /// `PORT` of `--env-var`: asked for as plainly.
+    pub port_variable: Option<u16>,
     /// What the definition says, when it comes from one.
     pub service: Option<ServiceAsk>,
     /// `--kind`.

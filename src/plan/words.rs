@@ -47,6 +47,11 @@ pub(super) fn understand(words: &[String]) -> Result<Words> {
     }
 }
 
+/// True when both are the same command, be it typed as one word or as several.
+pub fn same_command(one: &[String], other: &[String]) -> bool {
+    one == other || matches!((understand(one), understand(other)), (Ok(a), Ok(b)) if a.argv == b.argv)
+}
+
 fn required() -> Error {
     Error::usage("a command is required").hint("tsm start python -m http.server")
 }

@@ -1,33 +1,38 @@
 //! Starting a tracked process again that does not run, from its spec or its definition as it now stands.
 
-use super::reserve::{lock_of, runtime_lock};
+use super::reserve::{lock_of, runtime_lock, take_over};
 use super::{Context, World, directory, launch, services, user_patterns};
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance};
 use crate::model::{EnvVar, Origin, Policy, Spec};
 use crate::plan::{self, EnvAsk, Facts, Holder, Ports, Request, ServiceAsk};
-use crate::store::{self, Durability};
+use crate::store;
 use crate::supervisor::{Order, environment};
 
-/// Starts `view` again in the calling shell's environment; `restarts` is the count it goes on with.
+/// Starts `view` again in the environment `env`; `restarts` is the count it goes on with.
 ///
 /// # Errors
-/// A conflict when its port is taken meanwhile; why the program does not run, with everything as it was.
-pub(crate) fn again(context: &Context, view: &View, restarts: u32) -> Result<i32> {
-    let env = environment::captured(std::env::vars_os());
-    again_in(context, view, restarts, &env)
-}
-
-/// As [`again`], in the environment `env`.
-///
-/// # Errors
-/// As [`again`].
+/// As [`try_again`]; a conflict, too, when somebody else has started it meanwhile.
 pub(crate) fn again_in(
     context: &Context,
     view: &View,
     restarts: u32,
     env: &[environment::Var],
 ) -> Result<i32> {
+    try_again(context, view, restarts, env)?
+        .ok_or_else(|| Error::conflict(format!("{} was started by somebody else meanwhile", view.name)))
+}
+
+/// Starts `view` again in the environment `env`; none when somebody else has started it meanwhile.
+///
+/// # Errors
+/// A conflict when its port is taken meanwhile; why the program does not run, with everything as it was.
+pub(super) fn try_again(
+    context: &Context,
+    view: &View,
+    restarts: u32,
+    env: &[environment::Var],
+) -> Result<Option<i32>> {
     let before = store::read_spec(&view.dir).required(&view.dir.spec())?;
     let spec = respecified(context, &before)?;
     for (name, setting) in &spec.env_vars {
@@ -44,6 +49,7 @@ pub(crate) fn again_in(
     }
     let overlay = world.overlay();
     let order = Order { fresh: false, restarts, set: overlay.set, unset: overlay.unset };
+    let Some(lock) = lock_of(&view.dir)? else { return Ok(None) };
     let held = runtime_lock(&context.layout)?;
     if let Some(port) = spec.port {
         let mut others = glance(&context.layout);
@@ -52,16 +58,13 @@ pub(crate) fn again_in(
             return Err(taken(&spec, port, holder));
         }
     }
-    let lock = lock_of(&view.dir)?;
-    if spec != before {
-        store::write_spec(&view.dir, &spec, Durability::Cached)?;
-    }
+    let kept = take_over(&view.dir, &spec)?;
     drop(held);
     let started = launch(&view.dir, lock, env, &order);
-    if started.is_err() && spec != before {
-        store::write_spec(&view.dir, &before, Durability::Cached)?;
+    if started.is_err() {
+        kept.restore(&view.dir);
     }
-    started
+    started.map(Some)
 }
 
 fn taken(spec: &Spec, port: u16, holder: Holder) -> Error {
@@ -90,6 +93,7 @@ pub(crate) fn respecified(context: &Context, spec: &Spec) -> Result<Spec> {
         name: None,
         // The name ends in the port, so both stay.
         port: spec.port,
+        port_variable: None,
         service: Some(ServiceAsk { name: spec.base.clone(), port: definition.port, kind: definition.kind }),
         kind: None,
         env: definition.env.clone().map_or(EnvAsk::Discover, EnvAsk::Named),

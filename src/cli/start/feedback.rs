@@ -61,17 +61,19 @@ fn details(view: &View, pid: Option<i32>) -> String {
     format!("{} ({})", view.name, parts.join(", "))
 }
 
-/// Waits until the start that somebody else has under way has come to something; none when it came to nothing.
-pub(crate) fn settled(context: &Context, dir: &ProcessDir) -> Option<View> {
+/// Waits until the start that somebody else has under way, after `run` runs, has come to something; none when it came
+/// to nothing.
+pub(crate) fn settled(context: &Context, dir: &ProcessDir, run: u64) -> Option<View> {
     let end = std::time::Instant::now() + Duration::from_secs(30);
     let name = Name::parse(dir.path().file_name()?.to_str()?).ok()?;
     while std::time::Instant::now() < end {
         let mut entry = store::entry(&context.layout, &name)?;
-        if !entry.is_supervised() {
-            return None;
-        }
-        if entry.status.found().is_some() {
+        let supervised = entry.is_supervised();
+        if entry.status.found().is_some_and(|status| status.run > run) {
             return view(&context.layout, &name);
+        }
+        if !supervised {
+            return None;
         }
         crate::sys::poll::pause(Duration::from_millis(2));
     }

@@ -19,7 +19,7 @@ use crate::plan::{self, EnvAsk, Request, ServiceAsk};
 use crate::service::Definition;
 use crate::supervisor::{Order, environment, launch};
 use facts::World;
-use reserve::Outcome;
+use reserve::{Outcome, Planned};
 
 pub(super) use again::{again_in, respecified};
 pub(super) use feedback::{Patience, report, settle};
@@ -94,7 +94,11 @@ pub(super) struct Args {
 }
 
 fn parse_name(text: &str) -> Result<Name, String> {
-    Name::parse(text).map_err(|why| why.to_string())
+    match Name::parse(text) {
+        Ok(_) if text == "all" => Err("all is what every process is called".into()),
+        Ok(name) => Ok(name),
+        Err(why) => Err(why.to_string()),
+    }
 }
 
 /// Seconds, or a time such as `500ms` or `2m`; in milliseconds.
@@ -156,50 +160,57 @@ fn directory(context: &Context, dir: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The tracked process that the one word names exactly.
+/// The tracked process that the one word names: exactly, by its ID, or as the only one of that base name.
 fn tracked(context: &Context, args: &Args) -> Option<View> {
     let [word] = args.words.as_slice() else { return None };
-    if word.contains(char::is_whitespace) || word.contains('/') {
-        return None;
-    }
-    let by_id = || {
-        let id: u32 = word.parse().ok()?;
-        let found = glance(&context.layout).into_iter().find(|view| view.id == Some(id))?;
+    let Ok(name) = Name::parse(word) else { return None };
+    let by_id_or_base = || {
+        let all = glance(&context.layout);
+        let id: Option<u32> = word.parse().ok();
+        let by_id = all.iter().find(|view| id.is_some() && view.id == id);
+        let of_base = |view: &&View| view.port.is_some_and(|port| name.suffixed(port) == view.name);
+        let mut by_base = all.iter().filter(of_base);
+        let found = by_id.or_else(|| by_base.next().filter(|_| by_base.next().is_none()))?;
         view(&context.layout, &found.name)
     };
-    let by_name = Name::parse(word).ok().and_then(|name| view(&context.layout, &name));
-    let view = by_name.or_else(by_id)?;
+    let view = view(&context.layout, &name).or_else(by_id_or_base)?;
     // A definition of the same name is what the user edits: it decides.
-    let shadowed = Name::parse(word).is_ok_and(|name| services::find(context, &name).is_ok());
-    (!shadowed).then_some(view)
+    services::find(context, &name).is_err().then_some(view)
 }
 
 fn start_tracked(context: &Context, args: &Args, view: &View, patience: Patience) -> Result<()> {
-    let fresh = [
-        ("--env", args.env.is_some()),
-        ("--no-env", args.no_env),
-        ("--env-var", !args.env_var.is_empty()),
-        ("--port", args.port.is_some()),
-        ("--name", args.name.is_some()),
-        ("--dir", args.dir.is_some()),
-        ("--kind", args.kind.is_some()),
-    ];
-    if let Some((option, _)) = fresh.iter().find(|(_, given)| *given) {
+    let mut given = options(args);
+    given.extend(args.dir.is_some().then(|| "--dir".to_owned()));
+    if let Some(option) = given.first().map(|option| option.split('=').next().unwrap_or_default()) {
         return Err(Error::usage(format!(
             "{option} needs a command: {} keeps what it was started with",
             view.name
         ))
         .hint(format!("tsm delete {}, then tsm start {option} … COMMAND", view.name)));
     }
-    if view.status.live() {
-        return feedback::already(context, view, args.json);
+    if args.dry_run && !view.status.live() {
+        if args.json {
+            return context.output.json(view);
+        }
+        return context.output.line(&format!("would start {} again: {}", view.title(), view.command));
     }
-    if args.dry_run {
-        context.output.line(&format!("would start {} again: {}", view.title(), view.command))?;
-        return Ok(());
+    let env = environment::captured(std::env::vars_os());
+    let mut now = Some(view.clone());
+    for _ in 0..TRIES {
+        let Some(view) = now else { break };
+        if reserve::is_pending(&view) {
+            if let Some(view) = feedback::settled(context, &view.dir, view.run) {
+                return feedback::already(context, &view, args.json);
+            }
+        } else if view.status.live() {
+            return feedback::already(context, &view, args.json);
+        } else if let Some(pid) = again::try_again(context, &view, view.restarts, &env)? {
+            return report(context, &view.name, pid, patience, args.json, "Started");
+        }
+        now = self::view(&context.layout, &view.name);
     }
-    let pid = again::again(context, view, view.restarts)?;
-    report(context, &view.name, pid, patience, args.json, "Started")
+    Err(Error::conflict(format!("{} is just being started or deleted by somebody else", view.name))
+        .hint("tsm list all, and try again"))
 }
 
 fn definition(context: &Context, args: &Args) -> Result<Option<Definition>> {
@@ -225,6 +236,7 @@ impl Ask {
             dir,
             name: args.name.clone(),
             port: args.port,
+            port_variable: None,
             service: None,
             kind: args.kind,
             env,
@@ -258,6 +270,7 @@ impl Ask {
             dir,
             name: args.name.clone(),
             port: args.port,
+            port_variable: None,
             service: Some(ServiceAsk {
                 name: definition.process.clone(),
                 port: definition.port,
@@ -287,12 +300,19 @@ impl Ask {
         let mut env_vars: BTreeMap<String, EnvVar> =
             vars.into_iter().map(|(name, value)| (name, EnvVar::Value(value))).collect();
         let mut secrets = Vec::new();
+        let mut request = request;
         for setting in &args.env_var {
             let (name, value) =
                 setting.split_once('=').filter(|(name, _)| is_variable(name)).ok_or_else(|| {
                     Error::usage("--env-var takes NAME=VALUE").hint("tsm start --env-var DEBUG=1 …")
                 })?;
-            if envfile::looks_secret(name) {
+            if name == "PORT" {
+                request.port_variable =
+                    Some(value.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
+                        Error::usage(format!("PORT={value} is not a port from 1 to 65535"))
+                    })?);
+            }
+            if is_secret(name, value) {
                 secrets.push((name.into(), value.into()));
                 env_vars.insert(name.to_owned(), EnvVar::Secret);
             } else {
@@ -315,6 +335,11 @@ impl Ask {
     }
 }
 
+/// True when a value must not touch the disk: its name says so, or it is an address with a password in it.
+fn is_secret(name: &str, value: &str) -> bool {
+    envfile::looks_secret(name) || envfile::shown(name, value) != value
+}
+
 fn is_variable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
@@ -323,8 +348,9 @@ fn is_variable(name: &str) -> bool {
 
 fn user_patterns(context: &Context) -> Result<Option<String>> {
     let path = context.layout.patterns();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text)),
+    match std::fs::read(&path) {
+        // A line that is no text is a broken line, and skipped like one.
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("read", &path, &error)),
     }
@@ -350,8 +376,8 @@ fn options(args: &Args) -> Vec<String> {
     add("--log-max-size", args.log_max_size.map(|size| size.to_string()));
     add("--log-keep", args.log_keep.map(|count| count.to_string()));
     for setting in &args.env_var {
-        let name = setting.split('=').next().unwrap_or_default();
-        add("--env-var", Some(if envfile::looks_secret(name) { name.to_owned() } else { setting.clone() }));
+        let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
+        add("--env-var", Some(if is_secret(name, value) { name.to_owned() } else { setting.clone() }));
     }
     all
 }
@@ -363,10 +389,10 @@ fn start(context: &Context, ask: &Ask, patience: Patience, json: bool) -> Result
     for _ in 0..TRIES {
         let world = World::new(context, &ask.request.dir);
         let draft = plan::draft(&ask.request, &world)?;
-        match reserve::reserve(context, ask, draft)? {
+        match reserve::reserve(context, ask, &draft)? {
             Outcome::Running(view) => return feedback::already(context, &view, json),
-            Outcome::Starting(dir) => {
-                if let Some(view) = feedback::settled(context, &dir) {
+            Outcome::Starting(dir, run) => {
+                if let Some(view) = feedback::settled(context, &dir, run) {
                     return feedback::already(context, &view, json);
                 }
             }
@@ -396,7 +422,10 @@ fn start(context: &Context, ask: &Ask, patience: Patience, json: bool) -> Result
 fn dry_run(context: &Context, ask: &Ask, json: bool) -> Result<()> {
     let world = World::new(context, &ask.request.dir);
     let draft = plan::draft(&ask.request, &world)?;
-    let plan = reserve::plan_only(context, draft)?;
+    let plan = match reserve::plan_only(context, ask, draft)? {
+        Planned::New(plan) => plan,
+        Planned::Runs(view) => return feedback::already(context, &view, json),
+    };
     for remark in plan.remarks.iter().chain(&world.remarks()) {
         context.output.remark(remark);
     }

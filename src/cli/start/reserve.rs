@@ -6,24 +6,26 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::ports::Machine;
 use super::{Ask, Context, launch};
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance, verify};
-use crate::model::{Spec, State};
+use crate::model::{Spec, State, Status};
 use crate::plan::{self, Draft, Plan};
 use crate::store::{self, Durability, Layout, ProcessDir, Record, StickyPorts};
 use crate::supervisor::{Order, environment::Var};
-use crate::sys::clock;
 use crate::sys::lock::Lock;
+use crate::sys::{boot, clock, poll};
 
 /// What a start comes to.
 pub(super) enum Outcome {
     /// The same process runs already.
     Running(Box<View>),
-    /// The same process is being started by somebody else right now.
-    Starting(ProcessDir),
+    /// The same process is being started by somebody else right now, after so many runs.
+    Starting(ProcessDir, u64),
     /// Everything is reserved for it.
     Reserved(Box<Reservation>),
 }
@@ -34,8 +36,8 @@ pub(super) struct Reservation {
     pub(super) remarks: Vec<String>,
     dir: ProcessDir,
     lock: Lock,
-    /// The spec of a process that did not run and is replaced, as it was; none for a new directory.
-    before: Option<Vec<u8>>,
+    /// The files of a process that did not run, as they were; none for a new directory.
+    before: Option<Before>,
     /// The port is to be remembered for this directory and name.
     sticky: bool,
 }
@@ -56,19 +58,51 @@ pub(crate) fn runtime_lock(layout: &Layout) -> Result<Lock> {
     lock.map_err(|error| Error::io("lock", &path, &error))
 }
 
+/// What a dry run finds.
+pub(super) enum Planned {
+    /// The same process runs already.
+    Runs(Box<View>),
+    /// What would be started.
+    New(Box<Plan>),
+}
+
 /// What the plan would be now, without reserving anything.
 ///
 /// # Errors
 /// As the planner's: a port that is taken, no port left.
-pub(super) fn plan_only(context: &Context, draft: Draft) -> Result<Plan> {
-    plan::plan(draft, &Machine::new(context, &glance(&context.layout)))
+pub(super) fn plan_only(context: &Context, ask: &Ask, draft: Draft) -> Result<Planned> {
+    let mut views = glance(&context.layout);
+    if let Some(found) = same(ask, &draft, &mut views, &context.layout) {
+        return Ok(Planned::Runs(Box::new(found.clone())));
+    }
+    let plan = plan::plan(draft, &Machine::new(context, &views))?;
+    Ok(Planned::New(Box::new(plan)))
 }
+
+/// How long a supervisor that has said its last word may take to let go of its lock.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 
 /// Finds out whether the same process runs, and reserves everything for it if not.
 ///
 /// # Errors
 /// A conflict when the port or the name is taken; failed when the directory cannot be written.
-pub(super) fn reserve(context: &Context, ask: &Ask, draft: Draft) -> Result<Outcome> {
+pub(super) fn reserve(context: &Context, ask: &Ask, draft: &Draft) -> Result<Outcome> {
+    let end = Instant::now() + LAST_MOMENT;
+    loop {
+        if let Some(outcome) = attempt(context, ask, draft.clone())? {
+            return Ok(outcome);
+        }
+        if Instant::now() >= end {
+            return Err(Error::conflict(format!("{} is just being started or stopped", draft.base))
+                .hint("tsm list all, and try again"));
+        }
+        // Without the runtime lock: nobody else has to wait for it.
+        poll::pause(Duration::from_millis(1));
+    }
+}
+
+/// One look and, where all is free, the reservation; none when the process directory is still in use.
+fn attempt(context: &Context, ask: &Ask, draft: Draft) -> Result<Option<Outcome>> {
     let layout = &context.layout;
     let held = runtime_lock(layout)?;
     if !layout.processes().is_dir() || !layout.logs().is_dir() || !layout.pids().is_dir() {
@@ -77,11 +111,11 @@ pub(super) fn reserve(context: &Context, ask: &Ask, draft: Draft) -> Result<Outc
     sweep(layout);
     let mut views = glance(layout);
     if let Some(found) = same(ask, &draft, &mut views, layout) {
-        return Ok(if found.status == State::Starting && found.run == 0 {
-            Outcome::Starting(found.dir.clone())
+        return Ok(Some(if is_pending(found) {
+            Outcome::Starting(found.dir.clone(), found.run)
         } else {
             Outcome::Running(Box::new(found.clone()))
-        });
+        }));
     }
     let plan = plan::plan(draft, &Machine::new(context, &views))?;
     if let Some(view) = views.iter_mut().find(|view| view.name == plan.name) {
@@ -100,12 +134,21 @@ pub(super) fn reserve(context: &Context, ask: &Ask, draft: Draft) -> Result<Outc
     let sticky = plan.allocated;
     let remarks = plan.remarks.clone();
     let spec = spec(ask, plan, id);
-    let (dir, lock, before) = match namesake {
-        Some(view) => take_over(&view.dir, &spec)?,
-        None => create(layout, &spec)?,
+    let (dir, lock, before) = if let Some(view) = namesake {
+        let Some(lock) = try_lock(&view.dir)? else { return Ok(None) };
+        let before = take_over(&view.dir, &spec)?;
+        (view.dir.clone(), lock, Some(before))
+    } else {
+        let (dir, lock) = create(layout, &spec)?;
+        (dir, lock, None)
     };
     drop(held);
-    Ok(Outcome::Reserved(Box::new(Reservation { spec, remarks, dir, lock, before, sticky })))
+    Ok(Some(Outcome::Reserved(Box::new(Reservation { spec, remarks, dir, lock, before, sticky }))))
+}
+
+/// True for a process that is reserved but does not run yet.
+pub(super) fn is_pending(view: &View) -> bool {
+    view.status == State::Starting && view.pid.is_none()
 }
 
 /// The live process that is the same as what is asked for: same directory, base name, words and options.
@@ -116,7 +159,7 @@ fn same<'a>(ask: &Ask, draft: &Draft, views: &'a mut [View], layout: &Layout) ->
             && store::read_spec(&view.dir).found().is_some_and(|spec| {
                 spec.dir == draft.dir
                     && spec.base == draft.base
-                    && spec.typed == draft.typed
+                    && plan::same_command(&spec.typed, &draft.typed)
                     && spec.options == ask.options
                     && spec.origin == ask.origin
             })
@@ -155,24 +198,31 @@ fn spec(ask: &Ask, plan: Plan, id: u32) -> Spec {
     }
 }
 
-/// The prefix of a directory that is being made.
+/// The prefix of a directory or file that is being made.
 const UNFINISHED: &str = ".new-";
 
-/// Removes what a killed start left unfinished; whoever makes such a directory holds the runtime lock, as we do now.
+/// Removes what a killed start left unfinished; whoever makes such a thing holds the runtime lock, as we do now.
 fn sweep(layout: &Layout) {
-    let Ok(listing) = fs::read_dir(layout.processes()) else { return };
+    sweep_files(&layout.processes());
+    // Of the remembered ports.
+    if let Some(runtime) = layout.ports().parent() {
+        sweep_files(runtime);
+    }
+}
+
+fn sweep_files(dir: &Path) {
+    let Ok(listing) = fs::read_dir(dir) else { return };
     for item in listing
         .flatten()
         .filter(|item| item.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()))
     {
-        let _ = fs::remove_dir_all(item.path());
+        let path = item.path();
+        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     }
 }
 
-type Taken = (ProcessDir, Lock, Option<Vec<u8>>);
-
 /// Makes the process directory, whole and locked before it is seen.
-fn create(layout: &Layout, spec: &Spec) -> Result<Taken> {
+fn create(layout: &Layout, spec: &Spec) -> Result<(ProcessDir, Lock)> {
     let parent = layout.processes();
     let failed = |error: &io::Error| Error::io("write", &parent, error);
     // Removed again when anything below fails.
@@ -182,34 +232,101 @@ fn create(layout: &Layout, spec: &Spec) -> Result<Taken> {
         .tempdir_in(&parent)
         .map_err(|e| failed(&e))?;
     let dir = ProcessDir::at(unfinished.path().to_owned());
-    let lock = lock_of(&dir)?;
+    let lock = try_lock(&dir)?.ok_or_else(|| Error::failed("a new file is locked by somebody else"))?;
     store::write_spec(&dir, spec, Durability::Cached)?;
     let dir = layout.process(&spec.name);
     fs::rename(unfinished.path(), dir.path()).map_err(|e| failed(&e))?;
     let _ = unfinished.keep();
-    Ok((dir, lock, None))
+    Ok((dir, lock))
 }
 
-/// Writes the spec of a process that does not run and takes its lock.
-fn take_over(dir: &ProcessDir, spec: &Spec) -> Result<Taken> {
+/// The files of a process that does not run, as they were before it is started again.
+pub(super) struct Before {
+    spec: Option<Vec<u8>>,
+    status: Option<Vec<u8>>,
+}
+
+/// Writes the spec of the next run of a process whose lock we hold, and that this run begins: from now on its port is
+/// reserved, and another start of it waits for this one. The runtime lock is held, too.
+///
+/// # Errors
+/// When a file is of a newer `tsm`, or cannot be written; then everything is as it was.
+pub(super) fn take_over(dir: &ProcessDir, spec: &Spec) -> Result<Before> {
     if let newer @ Record::Newer(_) = store::read_spec(dir) {
         newer.required(&dir.spec())?;
     }
-    let lock = lock_of(dir)?;
-    let before = fs::read(dir.spec()).unwrap_or_default();
-    store::write_spec(dir, spec, Durability::Cached)?;
-    Ok((dir.clone(), lock, Some(before)))
+    let status = match store::read_status(dir) {
+        newer @ Record::Newer(_) => Some(newer.required(&dir.status())?),
+        other => other.found(),
+    };
+    sweep_files(dir.path());
+    let before = Before { spec: fs::read(dir.spec()).ok(), status: fs::read(dir.status()).ok() };
+    let written = store::write_spec(dir, spec, Durability::Cached).and_then(|()| match status {
+        Some(status) => store::write_status(dir, &beginning(status, spec)),
+        None => Ok(()),
+    });
+    if written.is_err() {
+        before.put_back(dir);
+    }
+    written.map(|()| before)
 }
 
-/// The supervisor lock of a process that does not run.
-pub(super) fn lock_of(dir: &ProcessDir) -> Result<Lock> {
+fn beginning(status: Status, spec: &Spec) -> Status {
+    Status {
+        kind: spec.kind,
+        command: spec.command.clone(),
+        cwd: spec.dir.clone(),
+        env_file: spec.env_file.as_ref().map(|file| file.path.clone()),
+        port: spec.port,
+        state: State::Starting,
+        main: None,
+        supervisor: None,
+        boot_id: boot::id(),
+        retry_ms: None,
+        note: None,
+        ..status
+    }
+}
+
+impl Before {
+    /// After a failure; the supervisor lets go of the lock as it ends.
+    pub(super) fn restore(&self, dir: &ProcessDir) {
+        // Somebody else who has it by now has written files of their own.
+        if let Ok(Some(_lock)) = Lock::take_within(&dir.lock(), LAST_MOMENT) {
+            self.put_back(dir);
+        }
+    }
+
+    /// As well as it can: why the start failed is what the user must hear.
+    fn put_back(&self, dir: &ProcessDir) {
+        for (path, bytes) in [(dir.spec(), &self.spec), (dir.status(), &self.status)] {
+            if let Some(bytes) = bytes.as_ref().filter(|bytes| fs::read(&path).ok().as_ref() != Some(*bytes))
+            {
+                let _ = store::write(&path, bytes, Durability::Cached);
+            }
+        }
+    }
+}
+
+fn try_lock(dir: &ProcessDir) -> Result<Option<Lock>> {
     let path = dir.lock();
-    // A supervisor that has said its last word holds it for another moment.
-    Lock::take_within(&path, std::time::Duration::from_secs(2))
-        .map_err(|error| Error::io("lock", &path, &error))?
-        .ok_or_else(|| {
-            Error::conflict(format!("{} is just being started by somebody else", dir.path().display()))
-        })
+    Lock::try_take(&path).map_err(|error| Error::io("lock", &path, &error))
+}
+
+/// The supervisor lock of a process that does not run; none when somebody else has started it meanwhile. To be taken
+/// before the runtime lock, because a supervisor that has said its last word holds it for another moment.
+pub(super) fn lock_of(dir: &ProcessDir) -> Result<Option<Lock>> {
+    let end = Instant::now() + LAST_MOMENT;
+    loop {
+        if let Some(lock) = try_lock(dir)? {
+            return Ok(Some(lock));
+        }
+        let live = store::read_status(dir).found().is_some_and(|status| status.state.supervised());
+        if live || Instant::now() >= end {
+            return Ok(None);
+        }
+        poll::pause(Duration::from_millis(1));
+    }
 }
 
 impl Reservation {
@@ -236,7 +353,7 @@ impl Reservation {
                     }
                 }
             }
-            (Err(_), Some(before)) => store::write(&self.dir.spec(), before, Durability::Cached)?,
+            (Err(_), Some(before)) => before.restore(&self.dir),
             // The supervisor takes the directory away itself; here for one that could not even be started.
             (Err(_), None) => {
                 if Lock::try_take(&self.dir.lock()).is_ok_and(|lock| lock.is_some()) {
