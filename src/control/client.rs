@@ -20,6 +20,8 @@ const PROMPT: Duration = Duration::from_secs(5);
 pub struct Client {
     stream: UnixStream,
     pending: Vec<u8>,
+    /// How long it may take to answer what can be answered at once.
+    prompt: Duration,
 }
 
 /// What came instead of an answer in time.
@@ -43,7 +45,13 @@ impl Client {
                 format!("cannot reach the supervisor at {}: {}", path.display(), crate::error::plain(&error)),
             )
         })?;
-        Ok(Client { stream, pending: Vec::new() })
+        Ok(Client { stream, pending: Vec::new(), prompt: PROMPT })
+    }
+
+    /// The same, waiting no longer than `prompt` for what can be answered at once.
+    pub fn patient_for(mut self, prompt: Duration) -> Self {
+        self.prompt = prompt;
+        self
     }
 
     fn unreachable(error: &io::Error) -> Error {
@@ -86,7 +94,7 @@ impl Client {
     /// # Errors
     /// Unreachable when the supervisor is gone or does not answer in 5 s.
     pub fn raw(&mut self, request: &str) -> Result<String> {
-        self.exchange(&format!("{}\n", request.trim_end()), Some(PROMPT))?
+        self.exchange(&format!("{}\n", request.trim_end()), Some(self.prompt))?
             .ok_or_else(|| Error::new(Kind::Unreachable, "the supervisor does not answer"))
     }
 

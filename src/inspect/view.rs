@@ -1,5 +1,7 @@
 //! A tracked process as users see it: its files, joined with what the kernel says right now.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{Table, marked, ports_by_process, usage};
@@ -12,6 +14,9 @@ use crate::sys::{boot, clock, parallel, sockets};
 
 /// Up to so many trees are walked one by one; for more, one pass over all processes is cheaper.
 const FEW: usize = 16;
+
+/// How long a listing waits for a supervisor that knows better than its file; one that is halted never answers.
+const PROMPT: Duration = Duration::from_millis(250);
 
 /// One tracked process; also the object of `tsm list --json`.
 #[derive(Clone, Debug, Serialize)]
@@ -184,7 +189,8 @@ impl View {
 
     /// A supervisor lives but its file says nothing: it knows better.
     fn ask_supervisor(&mut self) {
-        let Ok(mut client) = Client::connect(&self.dir.socket()) else { return };
+        let Ok(client) = Client::connect(&self.dir.socket()) else { return };
+        let mut client = client.patient_for(PROMPT);
         let Ok(value) = client.ask(Request::Status) else { return };
         let Ok(reply) = serde_json::from_value::<StatusReply>(value) else { return };
         self.id = Some(reply.id);
@@ -229,12 +235,15 @@ impl View {
             self.status = State::Lost;
             self.supervisor_pid = None;
             self.note = Some("its supervisor ended without a word".into());
-        } else if matches!(self.status, State::Starting | State::Online)
-            && self.main.is_some_and(|main| !process::alive(&main))
-        {
-            // A zombie, or less: what follows is its supervisor's business, which is at it or halted.
-            self.status = State::Stopping;
-            self.note = Some("it has ended, and its supervisor has not seen to that yet".into());
+        } else if supervised && self.main.is_some_and(|main| !process::alive(&main)) {
+            // What the file says is old: on a full disk the supervisor cannot say that it has started another run.
+            self.ask_supervisor();
+            let running = matches!(self.status, State::Starting | State::Online);
+            if running && self.main.is_some_and(|main| !process::alive(&main)) {
+                // A zombie, or less: what follows is its supervisor's business, which is at it or halted.
+                self.status = State::Stopping;
+                self.note = Some("it has ended, and its supervisor has not seen to that yet".into());
+            }
         }
     }
 

@@ -49,9 +49,11 @@ const MANY: usize = 64;
 pub fn entries(layout: &Layout) -> Vec<Entry> {
     let parent = layout.processes();
     let (Ok(listing), Ok(dir)) = (fs::read_dir(&parent), Dir::open(&parent)) else { return Vec::new() };
+    // The listing itself tells the type, without a look at each.
+    let is_dir = |item: &fs::DirEntry| item.file_type().is_ok_and(|kind| kind.is_dir());
     let mut names: Vec<Name> = listing
         .flatten()
-        .filter(|item| item.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter(is_dir)
         .filter_map(|item| Name::parse(item.file_name().to_str()?).ok())
         .collect();
     names.sort_unstable();

@@ -25,6 +25,7 @@ pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    #[expect(dead_code, reason = "shown by Debug when an assertion fails")]
     line: String,
 }
 
