@@ -15,6 +15,7 @@ mod logs;
 mod refs;
 mod restarts;
 mod shell;
+mod start;
 mod stop_tree;
 mod terminal;
 mod unsupervised;
