@@ -5,6 +5,7 @@ mod checkout;
 mod control;
 mod delete;
 mod env;
+mod env_files;
 mod first;
 mod info;
 mod install;
