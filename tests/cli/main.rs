@@ -15,6 +15,7 @@ mod list;
 mod logs;
 mod refs;
 mod restarts;
+mod services;
 mod shell;
 mod start;
 mod stop_tree;
