@@ -18,6 +18,7 @@ mod restarts;
 mod services;
 mod shell;
 mod start;
+mod start_faults;
 mod stop_tree;
 mod terminal;
 mod unsupervised;
