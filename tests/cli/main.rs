@@ -13,6 +13,7 @@ mod kill;
 mod kit;
 mod list;
 mod logs;
+mod parallel;
 mod refs;
 mod restarts;
 mod services;
