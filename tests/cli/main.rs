@@ -1,6 +1,7 @@
 //! The test crate of the `tsm` command line.
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod callers;
 mod checkout;
 mod control;
 mod delete;
