@@ -5,6 +5,7 @@ mod callers;
 mod checkout;
 mod control;
 mod delete;
+mod edges;
 mod env;
 mod env_files;
 mod first;
