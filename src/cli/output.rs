@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::settings::Settings;
 use crate::error::{Error, Result, plain};
-use crate::render::style::{ColorChoice, Surroundings};
+use crate::render::style::{self, ColorChoice, Surroundings};
 use crate::render::table::{Look, Table};
-use crate::render::{self, json, sanitize};
+use crate::render::{json, sanitize};
 use crate::sys::tty;
 
 /// How standard output and standard error take text.
@@ -93,10 +93,11 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "tsm: {}", sanitize::lines(text));
     }
 
-    /// As [`Output::remark`], with what to type next: no error, but in the form of one.
+    /// As [`Output::remark`], with what to type next: in the form of an error, without its red.
     pub(super) fn advise(&self, text: &str, next: &str) {
-        let advice = Error::failed(text).hint(next);
-        let _ = render::error::write(&mut io::stderr().lock(), &advice, self.error_color);
+        self.remark(text);
+        let hint = if self.error_color { style::HINT } else { style::PLAIN };
+        let _ = writeln!(io::stderr().lock(), "  {hint}try:{hint:#} {}", sanitize::lines(next));
     }
 }
 
