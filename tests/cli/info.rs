@@ -84,10 +84,12 @@ fn secrets_are_masked() {
         "API_TOKEN=hunter2secret",
         "--env-var",
         "MODE=fast",
+        "--env-var",
+        "DATABASE_URL=postgres://me:hunter2secret@db/x",
         "sleep",
         "1000",
     ]);
-    let ran = user.ok(&["info", "app"]).says("MODE=fast").says("API_TOKEN=");
+    let ran = user.ok(&["info", "app"]).says("MODE=fast").says("API_TOKEN=").says("DATABASE_URL=");
     let json = user.ok(&["info", "--json", "app"]);
     let list = user.ok(&["list", "--json"]);
     for ran in [ran, json, list] {
