@@ -36,7 +36,7 @@ fn bad_words_are_a_usage_error_that_says_which() {
         (&["start", "--name"], "--name"),
         (&["start", "--env"], "--env"),
         (&["strat", "x"], "tsm start"),
-        (&["start", "--prot", "3", "sleep", "1"], "'--port'"),
+        (&["start", "--prot", "3", "sleep", "1"], "tsm start --port"),
         (&["start", "--port", "abc", "sleep", "1"], "abc"),
         (&["start", "--port", "0", "sleep", "1"], "1..=65535"),
         (&["start", "--port", "70000", "sleep", "1"], "1..=65535"),
