@@ -118,7 +118,6 @@ function tetra_tsm_logs() { tsm logs "$@"; }
 function tetra_tsm_info() { tsm info "$@"; }
 function tetra_tsm_env() { tsm env "$@"; }
 function tetra_tsm_cleanup() { tsm cleanup "$@"; }
-function tetra_tsm_doctor() { tsm doctor "$@"; }
 function tetra_tsm_enable() { tsm enable "$@"; }
 function tetra_tsm_disable() { tsm disable "$@"; }
 function tetra_tsm_show() { tsm show "$@"; }
@@ -127,7 +126,7 @@ function tetra_tsm_show() { tsm show "$@"; }
 # in the environment of every program, so no utility and no internal is among them.
 function _tsm_with_public() {
     "$@" tsm tetra_tsm_start tetra_tsm_stop tetra_tsm_restart tetra_tsm_list tetra_tsm_delete tetra_tsm_kill \
-        tetra_tsm_logs tetra_tsm_info tetra_tsm_env tetra_tsm_cleanup tetra_tsm_doctor tetra_tsm_enable \
+        tetra_tsm_logs tetra_tsm_info tetra_tsm_env tetra_tsm_cleanup tetra_tsm_enable \
         tetra_tsm_disable tetra_tsm_show
 }
 _tsm_with_public builtin export -f

@@ -57,9 +57,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     for error in &errors {
         outcome.failed(error);
     }
-    let begun: Vec<_> = views.iter().map(|view| (view, end::begin(view, How::Gracefully))).collect();
     let mut done = Vec::new();
-    for (view, begun) in begun {
+    let gracefully = |some| end::begin_all(some, How::Gracefully);
+    for (view, begun) in views.chunks(end::AT_ONCE).flat_map(gracefully) {
         let deleted = begun.and_then(|ending| end::finish(view, ending)).and_then(|killed| {
             forget(context, view, args.purge)?;
             Ok(killed)

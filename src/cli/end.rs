@@ -40,6 +40,14 @@ pub(super) enum How {
     AtOnce,
 }
 
+/// So many are ended side by side: each takes a descriptor, of which a caller may have few.
+pub(super) const AT_ONCE: usize = 128;
+
+/// Begins to end all of `views` before the first is waited for.
+pub(super) fn begin_all(views: &[View], how: How) -> Vec<(&View, Result<Ending>)> {
+    views.iter().map(|view| (view, begin(view, how))).collect()
+}
+
 /// Begins to end `view`; several can be begun before the first is waited for.
 ///
 /// # Errors

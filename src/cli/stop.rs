@@ -70,9 +70,8 @@ fn end_all(
     print: bool,
 ) -> Result<Vec<Done>> {
     let verb = if how == How::Gracefully { "Stopped" } else { "Killed" };
-    let begun: Vec<_> = views.iter().map(|view| (view, end::begin(view, how))).collect();
     let mut all = Vec::new();
-    for (view, begun) in begun {
+    for (view, begun) in views.chunks(end::AT_ONCE).flat_map(|some| end::begin_all(some, how)) {
         let already = matches!(begun, Ok(end::Ending::Already));
         let killed = match begun.and_then(|ending| end::finish(view, ending)) {
             Ok(killed) => killed,

@@ -13,12 +13,21 @@ use crate::store::ProcessDir;
 use crate::sys::lock::Lock;
 use crate::sys::{fd, spawn};
 
-/// Starts a supervisor for `dir`, whose lock it takes over, in the environment `env`; returns the program's PID once
-/// the program runs and its spec is on the disk.
+/// A program that runs.
+#[derive(Debug)]
+pub struct Launched {
+    /// Its PID.
+    pub pid: i32,
+    /// Why its spec may be lost when the machine fails: the disk did not take it.
+    pub unsynced: Option<Error>,
+}
+
+/// Starts a supervisor for `dir`, whose lock it takes over, in the environment `env`; returns once the program runs and
+/// the disk was asked to keep its spec.
 ///
 /// # Errors
 /// Why the program does not run; a fresh process directory is gone then.
-pub fn launch(dir: &ProcessDir, lock: Lock, env: &[Var], order: &Order) -> Result<i32> {
+pub fn launch(dir: &ProcessDir, lock: Lock, env: &[Var], order: &Order) -> Result<Launched> {
     let failed = |what: &str, error: &std::io::Error| {
         Error::failed(format!("cannot start the supervisor: {what}: {}", plain(error)))
     };
@@ -39,13 +48,11 @@ pub fn launch(dir: &ProcessDir, lock: Lock, env: &[Var], order: &Order) -> Resul
     let mut line = serde_json::to_string(order).map_err(|why| Error::failed(why.to_string()))?;
     line.push('\n');
     talk.write_all(line.as_bytes()).map_err(|error| failed("it does not listen", &error))?;
-    // The disk works while the supervisor does; a spec that cannot be synced is said to be so, but runs.
+    // The disk works while the supervisor does.
     let synced = dir.sync();
     let mut reply = String::new();
     BufReader::new(&talk).read_line(&mut reply).map_err(|error| failed("it does not answer", &error))?;
     let outcome: Outcome = serde_json::from_str(&reply)
         .map_err(|_| Error::failed("the supervisor ended before it could start the program"))?;
-    let pid = outcome.into_result()?;
-    synced?;
-    Ok(pid)
+    Ok(Launched { pid: outcome.into_result()?, unsynced: synced.err() })
 }

@@ -17,5 +17,5 @@ mod stop;
 mod waiters;
 
 pub use handoff::Order;
-pub use launch::launch;
+pub use launch::{Launched, launch};
 pub use runtime::run;

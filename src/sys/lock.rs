@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::Mode;
@@ -97,14 +98,15 @@ impl AsFd for Lock {
     }
 }
 
-/// True when somebody holds the lock of the file at `path`; a missing file is not locked. Takes nothing.
+/// True when somebody holds the lock of the file at `path`, also when that cannot be found out (no descriptor is left,
+/// say): only a lock that was seen free is free. A missing file is not locked. Takes nothing.
 pub fn is_held(path: &Path) -> bool {
-    let Ok(file) = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) else {
-        return false;
+    let file = match nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(error) => return !matches!(error, Errno::ENOENT | Errno::ENOTDIR),
     };
-    let file = File::from(file);
     let mut lock = whole_file();
-    fcntl(&file, libc::F_OFD_GETLK, &mut lock).is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
+    fcntl(&file, libc::F_OFD_GETLK, &mut lock).is_err() || lock.l_type != libc::F_UNLCK as libc::c_short
 }
 
 #[cfg(test)]

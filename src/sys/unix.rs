@@ -54,6 +54,7 @@ pub fn short_link(dir: &Path) -> io::Result<PathBuf> {
             format!("{} is not a private directory of this user", private.display()),
         ));
     }
+    sweep(&private);
     let link = private.join(format!("{:016x}", fnv1a(dir.as_os_str().as_encoded_bytes())));
     if fs::read_link(&link).is_ok_and(|target| target == dir) {
         return Ok(link);
@@ -64,6 +65,15 @@ pub fn short_link(dir: &Path) -> io::Result<PathBuf> {
     std::os::unix::fs::symlink(dir, &fresh)?;
     fs::rename(&fresh, &link)?;
     Ok(link)
+}
+
+/// Removes the links that lead nowhere: to directories that went without being deleted.
+fn sweep(private: &Path) {
+    for item in fs::read_dir(private).into_iter().flatten().flatten() {
+        if fs::metadata(item.path()).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            let _ = fs::remove_file(item.path());
+        }
+    }
 }
 
 /// Removes the short link to `dir`, if there is one.

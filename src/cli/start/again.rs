@@ -1,6 +1,6 @@
 //! Starting a tracked process again that does not run, from its spec or its definition as it now stands.
 
-use super::reserve::{lock_of, runtime_lock, take_over};
+use super::reserve::{lock_of, ran, runtime_lock, take_over};
 use super::{Context, World, directory, launch, services, user_patterns};
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance};
@@ -64,7 +64,7 @@ pub(super) fn try_again(
     if started.is_err() {
         kept.restore(&view.dir);
     }
-    started.map(Some)
+    started.map(|launched| Some(ran(context, launched)))
 }
 
 fn taken(spec: &Spec, port: u16, holder: Holder) -> Error {
@@ -104,6 +104,7 @@ pub(crate) fn respecified(context: &Context, spec: &Spec) -> Result<Spec> {
     Ok(Spec {
         kind: plan.kind,
         argv: plan.argv,
+        port: plan.port,
         command: plan.command,
         typed: plan.typed,
         dir: plan.dir,

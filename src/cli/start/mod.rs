@@ -348,12 +348,16 @@ fn is_variable(name: &str) -> bool {
 
 fn user_patterns(context: &Context) -> Result<Option<String>> {
     let path = context.layout.patterns();
-    match std::fs::read(&path) {
+    let text = match std::fs::read(&path) {
         // A line that is no text is a broken line, and skipped like one.
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("read", &path, &error)),
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", &path, &error)),
+    };
+    for (line, why) in plan::Patterns::problems(&text) {
+        context.output.remark(&format!("{}:{line}: skipped: {why}", path.display()));
     }
+    Ok(Some(text))
 }
 
 /// The options that make another process of the same command. Values of secrets are left out.

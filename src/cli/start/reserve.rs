@@ -16,7 +16,7 @@ use crate::inspect::{View, glance, verify};
 use crate::model::{Spec, State, Status};
 use crate::plan::{self, Draft, Plan};
 use crate::store::{self, Durability, Layout, ProcessDir, Record, StickyPorts};
-use crate::supervisor::{Order, environment::Var};
+use crate::supervisor::{Launched, Order, environment::Var};
 use crate::sys::lock::Lock;
 use crate::sys::{boot, clock, poll};
 
@@ -329,6 +329,14 @@ pub(super) fn lock_of(dir: &ProcessDir) -> Result<Option<Lock>> {
     }
 }
 
+/// The PID of what was launched; what the disk said is only worth a remark, because the program runs.
+pub(super) fn ran(context: &Context, launched: Launched) -> i32 {
+    if let Some(error) = launched.unsynced {
+        context.output.remark(&format!("it runs, but will not be remembered if the machine fails: {error}"));
+    }
+    launched.pid
+}
+
 impl Reservation {
     /// True when the process directory is new.
     pub(super) fn is_fresh(&self) -> bool {
@@ -361,6 +369,6 @@ impl Reservation {
                 }
             }
         }
-        started
+        started.map(|launched| ran(context, launched))
     }
 }
