@@ -47,7 +47,7 @@ pub fn read(pid: Pid) -> Option<Process> {
     Root::SYSTEM.read(pid.get() as u64, page_bytes(), &mut [0; STAT_BYTES])
 }
 
-/// Every process but PID 1 and those in `skip`, which is sorted.
+/// Every process but PID 1, the kernel's own, and those in `skip`, which is sorted.
 pub fn all_but(skip: &[Pid]) -> Vec<Process> {
     all_in(Path::new("/proc"), skip)
 }
@@ -208,6 +208,19 @@ impl Root<'_> {
         found
     }
 
+    /// The kernel's own threads, sorted: the children of `kthreadd`, which is PID 2 but for a PID namespace. They are
+    /// nobody's processes, and on most machines as many as all others.
+    fn kernel_threads(&self) -> Vec<Pid> {
+        let parent = Pid::new(2).and_then(|pid| self.read(pid.get() as u64, 1, &mut [0; STAT_BYTES]));
+        let Some(parent) = parent.filter(|parent| parent.ppid == 0 && parent.comm == "kthreadd") else {
+            return Vec::new();
+        };
+        let mut threads = self.children(parent.pid, Some(parent.threads));
+        threads.push(parent.pid);
+        threads.sort_unstable();
+        threads
+    }
+
     /// How many descriptors it has open: since Linux 6.2 the size of `/proc/PID/fd`.
     fn descriptors(&self, pid: Pid) -> Option<u64> {
         let directory = self.path(pid.get() as u64, b"/fd");
@@ -263,16 +276,18 @@ impl Root<'_> {
     }
 }
 
-/// Every process below a directory in the form of `/proc`, but PID 1 and those in `skip`.
+/// Every process below a directory in the form of `/proc`, but PID 1, the kernel's own, and those in `skip`.
 fn all_in(root: &Path, skip: &[Pid]) -> Vec<Process> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let Ok(dir) = openat(AT_FDCWD, root.as_os_str().as_bytes(), flags, Mode::empty()) else {
         return Vec::new();
     };
     let root = Root { dir: std::os::fd::AsFd::as_fd(&dir), prefix: b"" };
+    let kernel = root.kernel_threads();
     let mut pids = Vec::with_capacity(512);
     let _ = each_number(&dir, &mut vec![0; 32 << 10], |number| {
-        pids.extend(Pid::new(number as i32).filter(|pid| skip.binary_search(pid).is_err()));
+        let wanted = |pid: &Pid| skip.binary_search(pid).is_err() && kernel.binary_search(pid).is_err();
+        pids.extend(Pid::new(number as i32).filter(wanted));
         ControlFlow::Continue(())
     });
     let page_bytes = page_bytes();
@@ -322,12 +337,14 @@ mod tests {
 
     use super::*;
 
-    /// A recorded tree: a shell (100) with a zombie (101) and a threaded server (102) whose thread 105 forked 106.
+    /// A recorded tree: init, the kernel (2) and a thread of its (50), a shell (100) with a zombie (101) and a threaded server (102) whose thread 105 forked 106.
     fn recorded() -> (tempfile::TempDir, OwnedFd) {
         let root = tempfile::tempdir().unwrap();
         let at = |path: &str| root.path().join(path);
         for (pid, comm, state, ppid, threads) in [
             (1, "init", 'S', 0, 1),
+            (2, "kthreadd", 'S', 0, 1),
+            (50, "kworker/0:1", 'I', 2, 1),
             (100, "sh", 'S', 1, 1),
             (101, "x) Z 1 (y\n", 'Z', 100, 1),
             (102, "srv", 'S', 100, 2),
@@ -338,7 +355,12 @@ mod tests {
             );
             fs::write(at(&format!("{pid}/stat")), line).unwrap();
         }
-        for (thread, list) in [("100/task/100", "101 102 "), ("102/task/102", ""), ("102/task/105", "106 ")] {
+        for (thread, list) in [
+            ("2/task/2", "50 "),
+            ("100/task/100", "101 102 "),
+            ("102/task/102", ""),
+            ("102/task/105", "106 "),
+        ] {
             fs::create_dir_all(at(thread)).unwrap();
             fs::write(at(thread).join("children"), list).unwrap();
         }
@@ -357,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_tree_is_listed_without_init_and_what_is_half_gone() {
+    fn a_recorded_tree_is_listed_without_init_the_kernel_and_what_is_half_gone() {
         let (root, _dir) = recorded();
         let mut found: Vec<_> = all_in(root.path(), &[])
             .into_iter()
