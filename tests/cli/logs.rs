@@ -1,7 +1,7 @@
 //! `tsm logs`: the last lines, one run, several processes, following, and logs that outlive their process.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -152,19 +152,21 @@ fn follow_shows_several_as_they_come_and_json_counts_the_runs() {
         let fifo = fifo.to_str().unwrap();
         user.ok(&["start", "--restart", "always", "--name", name, "bash", "-c", echo, fifo]);
     }
-    let say = |name: &str, line: &str| {
-        fs::write(user.cwd().join(format!("{name}.fifo")), format!("{line}\n")).unwrap();
+    let fifo = |name: &str| {
+        fs::OpenOptions::new().write(true).open(user.cwd().join(format!("{name}.fifo"))).unwrap()
     };
     let text = Follower::new(&user, &["a", "bb"]);
     let json = Follower::new(&user, &["--json", "a"]);
-    // Each line is a run: the end of the FIFO ends the loop.
-    say("bb", "hello");
+    // A run is as long as its FIFO is open.
+    let (mut first, mut other) = (fifo("a"), fifo("bb"));
+    writeln!(other, "hello").unwrap();
     text.reads("bb | hello");
-    say("a", "first");
+    writeln!(first, "first").unwrap();
     text.reads("a  | first");
     json.reads("{\"line\":\"first\",\"name\":\"a\",\"run\":1}");
+    drop(first);
     eventually("it runs again", || user.view("a")["run"] == 2);
-    say("a", "second");
+    writeln!(fifo("a"), "second").unwrap();
     text.reads("a  | second");
     json.reads("{\"line\":\"second\",\"name\":\"a\",\"run\":2}");
 }
