@@ -160,8 +160,13 @@ fn numbered(live: &Path, suffix: impl std::fmt::Display) -> PathBuf {
     name.into()
 }
 
-/// Makes `head` the newest rotated file: `.1` becomes `.2` and so on, the oldest over `keep` goes.
+/// Makes `head` the newest rotated file: `.1` becomes `.2` and so on, the oldest over `keep` go.
 fn shift(live: &Path, head: &Path, keep: u32) -> io::Result<()> {
+    // More than one only after the number to keep was lowered.
+    let mut over = keep.saturating_add(1);
+    while fs::remove_file(numbered(live, over)).is_ok() {
+        over = over.saturating_add(1);
+    }
     if keep == 0 {
         return Ok(());
     }
