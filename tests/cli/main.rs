@@ -18,6 +18,7 @@ mod logs;
 mod parallel;
 mod refs;
 mod restarts;
+mod rotation;
 mod services;
 mod shell;
 mod start;
