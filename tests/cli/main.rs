@@ -3,6 +3,7 @@
 
 mod callers;
 mod checkout;
+mod child;
 mod control;
 mod delete;
 mod edges;
@@ -16,6 +17,7 @@ mod kit;
 mod list;
 mod logs;
 mod parallel;
+mod ready;
 mod refs;
 mod restarts;
 mod rotation;
