@@ -127,7 +127,7 @@ fn members(view: &View) -> Vec<Member> {
     for process in &view.tree {
         let depth = all.iter().find(|parent| parent.pid == process.ppid).map_or(0, |parent| parent.depth + 1);
         let argv = process::argv(process.pid);
-        let command = if argv.is_empty() { process.comm.clone() } else { shell_quote::join(&argv) };
+        let command = if argv.is_empty() { process.comm.to_string() } else { shell_quote::join(&argv) };
         all.push(Member {
             pid: process.pid.get(),
             ppid: process.ppid,

@@ -183,7 +183,7 @@ fn kill_foreign(context: &Context, target: &Foreign, force: bool, print: bool) -
         // Opened before the question: however long the answer takes, it is about this very process.
         let Some(handle) = Handle::open(&process.identity()) else { continue };
         let command = process::argv(*pid).join(" ");
-        let command = if command.is_empty() { process.comm.clone() } else { command };
+        let command = if command.is_empty() { process.comm.to_string() } else { command };
         let shown: String = command.chars().take(120).collect();
         if !force && !agreed(context, &target.what, *pid, &sanitize::text(&shown))? {
             return Err(Error::failed("nothing was killed"));

@@ -155,7 +155,7 @@ fn topmost(holder: &Process, sockets: &[Listener], table: &Table) -> Pid {
 fn command(pid: Pid, table: &Table) -> String {
     let words = process::argv(pid);
     if words.is_empty() {
-        return table.get(pid).map(|process| process.comm.clone()).unwrap_or_default();
+        return table.get(pid).map(|process| process.comm.to_string()).unwrap_or_default();
     }
     words.join(" ")
 }

@@ -138,7 +138,7 @@ pub(super) mod tests {
             cpu_ms: 0,
             rss_bytes: 0,
             threads: 1,
-            comm: String::new(),
+            comm: "".into(),
         }
     }
 

@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Durability, ProcessDir, write};
 use crate::error::{Error, Result};
-use crate::model::{Name, SCHEMA, Spec, Status};
-use crate::sys::dir::Dir;
+use crate::model::{SCHEMA, Spec, Status};
 
 /// What a reader found at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +63,7 @@ fn read<T: DeserializeOwned>(path: &Path, schema: fn(&T) -> u32) -> Record<T> {
     }
 }
 
-fn unreadable<T>(error: &io::Error) -> Record<T> {
+pub(super) fn unreadable<T>(error: &io::Error) -> Record<T> {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Record::Missing,
         _ => Record::Broken(crate::error::plain(error)),
@@ -101,12 +100,9 @@ pub fn read_status(dir: &ProcessDir) -> Record<Status> {
     read(&dir.status(), |status: &Status| status.schema)
 }
 
-/// Reads what is so of the process `name` below the open directory of all processes; `buffer` is reused.
-pub(super) fn read_status_in(processes: &Dir, name: &Name, buffer: &mut Vec<u8>) -> Record<Status> {
-    match processes.read(&format!("{name}/status.json"), buffer) {
-        Ok(()) => parse(buffer, |status: &Status| status.schema),
-        Err(error) => unreadable(&error),
-    }
+/// What is so, from the content of the file.
+pub(super) fn parse_status(bytes: &[u8]) -> Record<Status> {
+    parse(bytes, |status: &Status| status.schema)
 }
 
 /// Writes what was asked.

@@ -71,7 +71,7 @@ pub(super) fn describe(members: &[Identity]) -> Vec<(i32, String)> {
         .map(|member| {
             let command: String = process::argv(member.pid).join(" ").chars().take(120).collect();
             let command = if command.is_empty() {
-                process::read(member.pid).map_or_else(|| "?".into(), |process| process.comm)
+                process::read(member.pid).map_or_else(|| "?".into(), |process| process.comm.to_string())
             } else {
                 command
             };

@@ -212,7 +212,7 @@ impl Root<'_> {
     /// nobody's processes, and on most machines as many as all others.
     fn kernel_threads(&self) -> Vec<Pid> {
         let parent = Pid::new(2).and_then(|pid| self.read(pid.get() as u64, 1, &mut [0; STAT_BYTES]));
-        let Some(parent) = parent.filter(|parent| parent.ppid == 0 && parent.comm == "kthreadd") else {
+        let Some(parent) = parent.filter(|parent| parent.ppid == 0 && *parent.comm == *"kthreadd") else {
             return Vec::new();
         };
         let mut threads = self.children(parent.pid, Some(parent.threads));
@@ -383,7 +383,7 @@ mod tests {
         let (root, _dir) = recorded();
         let mut found: Vec<_> = all_in(root.path(), &[])
             .into_iter()
-            .map(|p| (p.pid.get(), p.ppid, p.state, p.start, p.comm))
+            .map(|p| (p.pid.get(), p.ppid, p.state, p.start, p.comm.to_string()))
             .collect();
         found.sort();
         assert_eq!(

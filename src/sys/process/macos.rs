@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::libc::{self, c_int, c_void};
 
-use super::{Process, procargs};
+use super::{Comm, Process, procargs};
 use crate::model::Pid;
 
 /// The unit of `Process::start`.
@@ -52,7 +52,7 @@ pub fn read(pid: Pid) -> Option<Process> {
         cpu_ms: mach_ms(task.pti_total_user.saturating_add(task.pti_total_system)),
         rss_bytes: task.pti_resident_size,
         threads: task.pti_threadnum as u32,
-        comm: text(&bsd.pbi_comm.map(|byte| byte as u8)),
+        comm: Comm::from(&*text(&bsd.pbi_comm.map(|byte| byte as u8))),
     })
 }
 

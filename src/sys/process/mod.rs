@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use crate::model::{Identity, Pid};
 
+mod comm;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "macos")]
@@ -21,6 +22,7 @@ use linux as os;
 #[cfg(target_os = "macos")]
 use macos as os;
 
+pub use comm::Comm;
 #[cfg(target_os = "macos")]
 pub(super) use macos::{each_socket_of, sysctl_by_name};
 pub use os::{all_but, argv, clock, cwd, environ, exe, has_three_descriptors, owner, read};
@@ -61,7 +63,7 @@ pub struct Process {
     /// How many threads it has.
     pub threads: u32,
     /// The kernel's short name of it; any bytes, so sanitize before printing.
-    pub comm: String,
+    pub comm: Comm,
 }
 
 impl Process {
@@ -72,7 +74,7 @@ impl Process {
 
     /// True for a supervisor (see [`name_supervisor`]): its tree is no part of the one that it was started in.
     pub fn is_supervisor(&self) -> bool {
-        self.comm == SUPERVISOR
+        *self.comm == *SUPERVISOR
     }
 
     /// True when it runs no more: a zombie that its parent has not reaped, or less than that.

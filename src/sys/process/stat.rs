@@ -1,6 +1,6 @@
 //! The line of `/proc/PID/stat` (proc(5)), read byte by byte.
 
-use super::Process;
+use super::{Comm, Process};
 use crate::model::Pid;
 
 /// The unit of the times in it: `USER_HZ`, 100 on every architecture that Rust's Linux targets share with us; musl has
@@ -40,7 +40,7 @@ pub(super) fn parse(line: &[u8], page_bytes: u64) -> Option<Process> {
         cpu_ms: user.saturating_add(system).saturating_mul(1000 / TICKS_PER_SECOND),
         rss_bytes: pages.saturating_mul(page_bytes),
         threads,
-        comm: String::from_utf8_lossy(comm).into_owned(),
+        comm: Comm::new(comm),
     })
 }
 
@@ -130,7 +130,7 @@ mod tests {
         #[test]
         fn any_command_leaves_the_numbers_alone(comm in "[()\\n\\\\ a-zS0-9]{0,16}") {
             let process = parse(&line(&comm, 'R', 1), 4096).unwrap();
-            prop_assert_eq!(process.comm, comm);
+            prop_assert_eq!(process.comm, Comm::from(&*comm));
             prop_assert_eq!((process.ppid, process.start), (4700, 987_654));
         }
 
