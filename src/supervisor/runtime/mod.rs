@@ -1,0 +1,295 @@
+//! The poll loop of one supervisor: tells the machine what happened and does what it decides.
+
+mod answers;
+mod log;
+mod publish;
+mod role;
+mod runs;
+
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use super::child;
+use super::env_reader::EnvReader;
+use super::handoff::Order;
+use super::health::Check;
+use super::machine::{Effect, Event, Machine, Rules};
+use super::ready::{Notify, Probe};
+use super::rotate::{self, Rotator};
+use super::stop;
+use super::waiters::Waiters;
+use crate::control::server::Server;
+use crate::envfile;
+use crate::error::{Error, Result};
+use crate::model::{Identity, Kind, Pid, Spec, Status};
+use crate::store::{self, Layout, ProcessDir};
+use crate::sys::lock::Lock;
+use crate::sys::poll::{self, Interest};
+use crate::sys::reaper;
+use crate::sys::signals::{Caught, KILL, Signals};
+use crate::sys::{boot, clock, process};
+
+pub use role::run;
+
+/// How often a tree is looked at while it ends, where orphans do not come back to the supervisor.
+const ORPHAN_LOOK_MS: u64 = 50;
+
+struct Supervisor {
+    layout: Layout,
+    dir: ProcessDir,
+    spec: Spec,
+    machine: Machine,
+    me: Identity,
+    boot_id: String,
+    /// The marker of the tree: `TSM_SOCKET`.
+    socket: String,
+    signals: Signals,
+    server: Server,
+    notify: Notify,
+    waiters: Waiters,
+    checks: Vec<Check>,
+    main: Option<Identity>,
+    log: fs::File,
+    rotator: Rotator,
+    probe: Option<Probe>,
+    reader: Option<EnvReader>,
+    /// What the environment file sets and takes away: for the program, and for its reload command.
+    overlay: envfile::Overlay,
+    deadline: Option<u64>,
+    /// Read `spec.json` before the next run.
+    spec_changed: bool,
+    run: u64,
+    started_ms: u64,
+    log_base: u64,
+    run_log: u64,
+    killed: Vec<(i32, String)>,
+    /// What the program or its ports say of it.
+    remark: Option<String>,
+    published: Option<Status>,
+    /// Held as long as this lives.
+    _lock: Lock,
+}
+
+impl Supervisor {
+    fn prepare(dir: &Path, lock: Lock) -> Result<Self> {
+        let dir = ProcessDir::at(dir.to_owned());
+        let layout = role::layout_of(&dir).ok_or_else(|| Error::usage("not a process directory"))?;
+        let spec = store::read_spec(&dir).required(&dir.spec())?;
+        let signals = Signals::catch().map_err(|error| Error::io("catch signals for", dir.path(), &error))?;
+        reaper::become_subreaper()
+            .map_err(|error| Error::io("become the parent of orphans for", dir.path(), &error))?;
+        let server =
+            Server::bind(&dir.socket()).map_err(|error| Error::io("listen at", &dir.socket(), &error))?;
+        let notify = Notify::bind(&dir.notify())?;
+        let before = store::read_status(&dir).found();
+        let log = child::open_log(&layout, &spec)?;
+        let live = layout.log(&spec.name);
+        let uncounted = rotate::recover(&live, spec.policy.log.keep);
+        let me = Pid::new(std::process::id() as i32)
+            .and_then(process::read)
+            .ok_or_else(|| Error::failed("cannot read this supervisor's own start time"))?;
+        let now = clock::monotonic_ms();
+        Ok(Supervisor {
+            socket: dir.address(&dir.socket()).to_string_lossy().into_owned(),
+            machine: Machine::new(rules(&spec)),
+            rotator: Rotator::new(live, spec.policy.log, now),
+            me: me.identity(),
+            boot_id: boot::id(),
+            run: before.as_ref().map_or(0, |status| status.run),
+            log_base: before.as_ref().map_or(0, |status| status.log_base) + uncounted,
+            layout,
+            dir,
+            spec,
+            signals,
+            server,
+            notify,
+            waiters: Waiters::default(),
+            checks: Vec::new(),
+            main: None,
+            log,
+            probe: None,
+            reader: None,
+            overlay: envfile::Overlay::default(),
+            deadline: None,
+            spec_changed: false,
+            started_ms: 0,
+            run_log: 0,
+            killed: Vec::new(),
+            remark: None,
+            published: None,
+            _lock: lock,
+        })
+    }
+
+    /// The first run: with the environment file as `start` has read it, and with its failure as the result.
+    fn begin(&mut self, order: &Order) -> Result<()> {
+        self.overlay.set.clone_from(&order.set);
+        self.overlay.unset.clone_from(&order.unset);
+        let now = clock::monotonic_ms();
+        self.machine.go_on_from(order.restarts);
+        self.machine.on(Event::Begin, now);
+        self.machine.on(Event::EnvRead, now);
+        self.spawn()?;
+        let now = clock::monotonic_ms();
+        for effect in self.machine.on(Event::Spawned, now) {
+            self.perform(effect, now);
+        }
+        if let Err(error) = self.publish() {
+            // A process whose state cannot be written would be running unseen.
+            self.clear();
+            self.tidy();
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn live(&mut self) {
+        while !self.machine.over() {
+            self.turn();
+        }
+    }
+
+    /// One turn of the loop: wait, then see to everything that is ready.
+    fn turn(&mut self) {
+        let now = clock::monotonic_ms();
+        let timeout = self.next_deadline().map(|at| Duration::from_millis(at.saturating_sub(now)));
+        let ready = {
+            let mut fds: Vec<(BorrowedFd<'_>, Interest)> =
+                vec![(self.signals.as_fd(), Interest::Read), (self.notify.as_fd(), Interest::Read)];
+            fds.extend(self.checks.iter().map(|check| (check.fd(), Interest::Write)));
+            if let Some(reader) = &self.reader {
+                fds.extend(reader.fds().map(|fd| (fd, Interest::Read)));
+            }
+            fds.extend(self.server.interests());
+            poll::wait(&fds, timeout).unwrap_or_default()
+        };
+        let now = clock::monotonic_ms();
+        let is_ready = |at: usize| ready.get(at).copied().unwrap_or(false);
+        // What a program said comes before its end.
+        if is_ready(1) {
+            self.hear_program(now);
+        }
+        if is_ready(0) {
+            for caught in self.signals.drain() {
+                match caught {
+                    Caught::Child => self.reap(now),
+                    Caught::Terminate | Caught::Interrupt => self.feed(Event::Stop, now),
+                }
+            }
+        }
+        self.answer_checks(&ready[ready.len().min(2)..], now);
+        if let Some(reader) = &mut self.reader {
+            reader.drain();
+        }
+        self.timers(now);
+        for (token, request) in self.server.serve(now) {
+            self.request(token, request, now);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<u64> {
+        let probe = self.probe.as_ref().filter(|_| self.machine.wants_ready()).map(|probe| probe.next);
+        let looks = self.main.map(|_| self.rotator.next);
+        let orphans = (!reaper::INHERITS_ORPHANS && self.machine.ending())
+            .then(|| clock::monotonic_ms() + ORPHAN_LOOK_MS);
+        [
+            self.deadline,
+            probe,
+            looks,
+            orphans,
+            self.reader.as_ref().map(|reader| reader.deadline),
+            self.server.deadline(),
+            self.checks.iter().map(|check| check.deadline).min(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn timers(&mut self, now: u64) {
+        if self.deadline.is_some_and(|at| now >= at) {
+            self.deadline = None;
+            self.feed(Event::Deadline, now);
+        }
+        if self.machine.wants_ready() {
+            self.look_for_ports(now);
+        }
+        if self.main.is_some() && now >= self.rotator.next {
+            self.look_at_log(now);
+        }
+        if let Some(reader) = self.reader.take_if(|reader| now >= reader.deadline) {
+            // Before a run there is nothing in the tree but the file's bash and what that has started.
+            self.clear();
+            let why = reader.too_slow().message().to_owned();
+            self.feed(Event::EnvFailed(why), now);
+        }
+        if !reaper::INHERITS_ORPHANS && self.machine.ending() {
+            self.reap(now);
+        }
+    }
+
+    /// Tells the machine, does what it decides, and publishes what came of it.
+    fn feed(&mut self, event: Event, now: u64) {
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            for effect in self.machine.on(event, now) {
+                next = self.perform(effect, now).or(next);
+            }
+        }
+        // A full disk must not end a process; the next change or look at the log tries again.
+        let _ = self.publish();
+        self.answer_waiters();
+    }
+
+    fn perform(&mut self, effect: Effect, now: u64) -> Option<Event> {
+        match effect {
+            Effect::ReadEnv => self.read_env(now),
+            Effect::Spawn => Some(match self.spawn() {
+                Ok(()) => Event::Spawned,
+                Err(error) => Event::SpawnFailed(error.message().to_owned()),
+            }),
+            Effect::Follow => {
+                self.main = stop::oldest_child(self.me.pid);
+                self.write_pid_file();
+                self.main.map(|_| Event::Followed)
+            }
+            Effect::SignalTree => {
+                stop::signal_tree(self.me.pid, &self.socket, self.spec.policy.stop_signal.number());
+                None
+            }
+            Effect::KillTree => {
+                let members = stop::members(self.me.pid, &self.socket);
+                for (pid, command) in stop::describe(&members) {
+                    if !self.killed.iter().any(|(known, _)| *known == pid) {
+                        self.killed.push((pid, command));
+                    }
+                }
+                stop::signal_tree(self.me.pid, &self.socket, KILL);
+                None
+            }
+            Effect::Deadline(at) => {
+                self.deadline = Some(at);
+                None
+            }
+            Effect::NoDeadline => {
+                self.deadline = None;
+                None
+            }
+            Effect::Finish => {
+                self.finish();
+                None
+            }
+        }
+    }
+}
+
+fn rules(spec: &Spec) -> Rules {
+    Rules {
+        restart: spec.policy.restart,
+        max_restarts: spec.policy.max_restarts,
+        stop_timeout_ms: spec.policy.stop_timeout_ms,
+        listens: spec.kind == Kind::Port && spec.port.is_some(),
+    }
+}
