@@ -382,7 +382,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn the_same_where_a_head_cannot_be_removed_in_place() {
-        let Ok(dir) = tempfile::tempdir_in("/dev/shm") else { return };
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         numbers_arrive_once_and_in_order(&Logs::in_dir(dir));
     }
 }

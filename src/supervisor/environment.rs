@@ -32,6 +32,8 @@ pub fn compose(
     dir: &ProcessDir,
 ) -> Vec<Var> {
     let mut env: BTreeMap<OsString, OsString> = base.iter().cloned().collect();
+    // Into a file, Python writes in blocks of 8 KiB: what it printed last would not be in the log when it is needed.
+    env.entry("PYTHONUNBUFFERED".into()).or_insert_with(|| "1".into());
     for name in unset {
         env.remove(OsStr::new(name));
     }

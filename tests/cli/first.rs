@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::kit::{User, free_port};
+use crate::kit::{User, eventually, free_port};
 
 #[test]
 fn a_python_server_is_started_serves_is_restarted_and_stopped() {
@@ -23,6 +23,24 @@ fn a_python_server_is_started_serves_is_restarted_and_stopped() {
     user.ok(&["stop", &name]).says("Stopped");
     assert_eq!(user.alive(), [], "nothing is left of it");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the port is free");
+}
+
+#[test]
+fn what_a_python_program_prints_is_in_its_log_at_once() {
+    let user = User::new();
+    user.ok(&["start", "--name", "p", "python3", "-c", "print('printed'); import time; time.sleep(600)"]);
+    eventually("the line is in the log", || user.tsm(&["logs", "p"]).stdout == "printed\n");
+    user.ok(&[
+        "start",
+        "--name",
+        "q",
+        "--env-var",
+        "PYTHONUNBUFFERED=",
+        "sh",
+        "-c",
+        "echo \"<$PYTHONUNBUFFERED>\"; sleep 600",
+    ]);
+    eventually("the user's own setting counts", || user.tsm(&["logs", "q"]).stdout == "<>\n");
 }
 
 /// The answer of a server on loopback.
