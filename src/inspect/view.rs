@@ -337,10 +337,11 @@ fn join_ports(views: &mut [View]) {
     if listeners.is_empty() {
         return;
     }
+    let long = views.len() >= MANY;
     let ports = parallel::halves(views, MANY, |views| {
         // Those that are meant to listen first: the search ends when every listener is found.
         let (planned, others): (Vec<&View>, Vec<&View>) = views.iter().partition(|view| view.port.is_some());
-        let others = others.into_iter().filter(|view| !has_only_its_output(view));
+        let others = others.into_iter().filter(|view| !(long && has_only_its_output(view)));
         let pids =
             planned.into_iter().chain(others).flat_map(|view| view.tree.iter().map(|process| process.pid));
         let mut by_process = ports_by_process(pids, &listeners);
