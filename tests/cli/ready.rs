@@ -1,6 +1,6 @@
 //! Readiness: by what listens, by what the program says, by what it lives through; and waiting for it.
 
-use crate::kit::{User, eventually, free_port, is_alive, text};
+use crate::kit::{User, eventually, free_port, is_alive, kill, text};
 
 /// Says `message` to its supervisor, as `sd_notify(3)` does, each time the file `go` appears.
 const NOTIFIER: &str = "import os, socket, sys, time\n\
@@ -130,12 +130,19 @@ fn ready_of_a_run_that_crashed_does_not_count_for_the_next() {
     let port = free_port().to_string();
     let script = "import os, socket, time\n\
         if os.path.exists('second'): print('second', flush=True); time.sleep(600)\n\
+        while not os.path.exists('go'): time.sleep(0.01)\n\
         open('second', 'w').close()\n\
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])\n\
         os._exit(1)\n";
     user.file("flaky.py", script);
     user.ok(&["start", "--name", "f", "--kind", "port", "--port", &port, "python3", "flaky.py"]);
     let name = format!("f-{port}");
+    let (pid, supervisor) = (user.pid(&name), user.supervisor(&name));
+    // The supervisor learns of both at once.
+    kill(supervisor, "STOP");
+    user.file("go", "");
+    eventually("it has said so and crashed", || !is_alive(pid));
+    kill(supervisor, "CONT");
     eventually("the second run is under way", || text(&user.log(&name)).contains("second"));
     let view = user.view(&name);
     assert_eq!((view["status"].as_str(), view["run"].as_i64()), (Some("starting"), Some(2)), "{view}");
