@@ -335,3 +335,24 @@ fn a_program_that_only_starts_others_is_over_when_it_exits() {
     assert_eq!(user.view("broken")["exit"]["code"], 5);
     assert!(is_alive(web) && is_alive(user.pid("web2")));
 }
+
+#[test]
+fn a_start_in_the_middle_of_a_stop_waits_for_it_and_starts() {
+    let script = "trap 'while [[ ! -e go ]]; do sleep 0.02; done; exit 0' TERM; echo $$ >up; while :; do sleep 0.05; done";
+    for by_name in [true, false] {
+        let user = User::new();
+        let command =
+            ["start", "--name", "p", "--kind", "pid", "--stop-timeout", "1h", "--", "bash", "-c", script];
+        user.ok(&command);
+        let before = written(&user, "up");
+        let mut stop = aside(&user, &["stop", "p"]);
+        user.until_state("p", "stopping");
+        let mut start = aside(&user, if by_name { &["start", "p"] } else { &command });
+        // Whichever of the two is first: the stop is not over before this.
+        user.file("go", "");
+        let ended = start.wait().unwrap();
+        assert!(stop.wait().unwrap().success() && ended.success());
+        user.until_state("p", "online");
+        assert_ne!(user.pid("p"), before, "by name: {by_name}");
+    }
+}

@@ -133,6 +133,28 @@ impl Settled {
     }
 }
 
+/// Waits until the stop or restart of `view` that is under way is over.
+///
+/// # Errors
+/// Timed out when it takes longer than its stop timeout allows.
+pub(crate) fn outlast(view: &View) -> Result<()> {
+    let timeout = store::read_spec(&view.dir).found().map_or(10_000, |spec| spec.policy.stop_timeout_ms);
+    let patience = Duration::from_millis(timeout) + Duration::from_secs(20);
+    // One that cannot be reached has ended between the look and now.
+    let Ok(mut client) = Client::connect(&view.dir.socket()) else { return Ok(()) };
+    match client.wait(Request::Wait(Until::Running), Some(patience)) {
+        Ok(Waited::TimedOut) => Err(Error::new(Kind::TimedOut, format!("{} does not stop", view.name))
+            .hint(format!("tsm kill {}", view.name))),
+        Ok(Waited::Answer(reply)) if !reply.status.live() => {
+            client.until_closed(Duration::from_secs(1));
+            Ok(())
+        }
+        Ok(Waited::Answer(_)) => Ok(()),
+        Err(error) if error.kind() == Kind::Unreachable => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Says that the process was started, after waiting for it as long as `patience` says.
 ///
 /// # Errors

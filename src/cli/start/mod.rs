@@ -15,7 +15,7 @@ use super::services;
 use crate::envfile;
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance, view};
-use crate::model::{EnvVar, Name, Origin, Policy};
+use crate::model::{EnvVar, Name, Origin, Policy, State};
 use crate::plan::{self, EnvAsk, Request, ServiceAsk};
 use crate::service::Definition;
 use crate::supervisor::{Order, environment, launch};
@@ -121,6 +121,8 @@ fn start_tracked(context: &Context, args: &Args, view: &View, patience: Patience
             if let Some(view) = feedback::settled(context, &view.dir, view.run) {
                 return feedback::already(context, &view, args.json);
             }
+        } else if view.status == State::Stopping {
+            feedback::outlast(&view)?;
         } else if view.status.live() {
             return feedback::already(context, &view, args.json);
         } else if let Some(pid) = again::try_again(context, &view, view.restarts, &env)? {
@@ -287,6 +289,7 @@ fn start(context: &Context, ask: &Ask, patience: Patience, json: bool) -> Result
         let world = World::new(context, &ask.request.dir);
         let draft = plan::draft(&ask.request, &world)?;
         match reserve::reserve(context, ask, &draft)? {
+            Outcome::Running(view) if view.status == State::Stopping => feedback::outlast(&view)?,
             Outcome::Running(view) => return feedback::already(context, &view, json),
             Outcome::Starting(dir, run) => {
                 if let Some(view) = feedback::settled(context, &dir, run) {
