@@ -32,7 +32,12 @@ pub struct Server {
     listener: UnixListener,
     clients: Vec<Connection>,
     next: u64,
+    /// When to listen again, in monotonic milliseconds, after no descriptor was left for a client.
+    deaf_until: Option<u64>,
 }
+
+/// How long a client that there is no descriptor for waits, in milliseconds.
+const DEAF_MS: u64 = 500;
 
 impl Server {
     /// Listens at `path`, for this user only.
@@ -42,7 +47,7 @@ impl Server {
     pub fn bind(path: &Path) -> io::Result<Self> {
         let listener = unix::listen(path)?;
         fd::set_nonblocking(&listener)?;
-        Ok(Server { listener, clients: Vec::new(), next: 0 })
+        Ok(Server { listener, clients: Vec::new(), next: 0, deaf_until: None })
     }
 
     /// What the loop must wait for.
@@ -51,12 +56,15 @@ impl Server {
             let interest = if client.output.is_empty() { Interest::Read } else { Interest::Write };
             (client.stream.as_fd(), interest)
         });
-        [(self.listener.as_fd(), Interest::Read)].into_iter().chain(clients).collect()
+        // A client that cannot be accepted would keep the loop awake.
+        let listener = self.deaf_until.is_none().then(|| (self.listener.as_fd(), Interest::Read));
+        listener.into_iter().chain(clients).collect()
     }
 
-    /// When a client's unfinished line is to be dropped next, in monotonic milliseconds.
+    /// When a client's unfinished line is to be dropped next, or clients are to be accepted again, in monotonic
+    /// milliseconds.
     pub fn deadline(&self) -> Option<u64> {
-        self.clients.iter().filter_map(|client| client.input.deadline()).min()
+        self.clients.iter().filter_map(|client| client.input.deadline()).chain(self.deaf_until).min()
     }
 
     /// Accepts, reads and writes what is possible at `now` and returns the requests that have come.
@@ -74,7 +82,16 @@ impl Server {
     }
 
     fn accept(&mut self, now: u64, requests: &mut Vec<(Token, Request)>) {
-        while let Ok((mut stream, _)) = self.listener.accept() {
+        self.deaf_until = self.deaf_until.filter(|until| now < *until);
+        while self.deaf_until.is_none() {
+            let (mut stream, _) = match self.listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.deaf_until = Some(now + DEAF_MS);
+                    return;
+                }
+            };
             if fd::set_nonblocking(&stream).is_err() {
                 continue;
             }

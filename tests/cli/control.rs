@@ -392,3 +392,31 @@ fn a_path_over_the_limit_of_an_address_works_for_every_verb_and_every_client() {
         !Path::new(&address).exists() && fs::symlink_metadata(Path::new(&address).parent().unwrap()).is_err()
     );
 }
+
+#[test]
+fn a_supervisor_without_descriptors_for_its_clients_stays_calm_and_stops() {
+    let user = User::new();
+    let mut command = user.command("bash");
+    command.args([
+        "-c",
+        "ulimit -n 16; \"$0\" start --name p --kind pid sleep 600",
+        env!("CARGO_BIN_EXE_tsm"),
+    ]);
+    assert!(command.stdout(Stdio::null()).status().unwrap().success());
+    let supervisor = user.supervisor("p");
+    let clients: Vec<Client> = (0..20).map(|_| Client::of(&user, "p")).collect();
+    // How often it was given the processor by its own wish; a loop that never waits has no such number to show.
+    let stat = |field: &str| -> u64 {
+        let status = text(Path::new(&format!("/proc/{supervisor}/status")));
+        status.lines().find_map(|line| line.strip_prefix(field)?.trim().parse().ok()).unwrap()
+    };
+    let before = stat("voluntary_ctxt_switches:");
+    eventually("it waits, and looks again", || stat("voluntary_ctxt_switches:") >= before + 3);
+    drop(clients);
+    eventually("its clients get through again", || {
+        let mut client = Client::of(&user, "p");
+        client.ask("STATUS")["ok"] == true
+    });
+    user.ok(&["stop", "p"]);
+    assert_eq!(user.alive(), []);
+}

@@ -1,6 +1,7 @@
 //! Keeping the log of the program under its limit.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Supervisor;
@@ -12,7 +13,7 @@ use crate::sys::{poll, process};
 
 impl Supervisor {
     pub(super) fn look_at_log(&mut self, now: u64) {
-        let Ok(log) = self.log.try_clone() else { return };
+        let log = Rc::clone(&self.log);
         let tree = Tree { supervisor: self.me.pid, socket: self.socket.clone() };
         let mut moved = 0;
         let mut rotator = std::mem::replace(

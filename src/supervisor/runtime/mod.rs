@@ -9,6 +9,7 @@ mod runs;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::child;
@@ -51,7 +52,7 @@ struct Supervisor {
     waiters: Waiters,
     checks: Vec<Check>,
     main: Option<Identity>,
-    log: fs::File,
+    log: Rc<fs::File>,
     rotator: Rotator,
     probe: Option<Probe>,
     reader: Option<EnvReader>,
@@ -108,7 +109,7 @@ impl Supervisor {
             waiters: Waiters::default(),
             checks: Vec::new(),
             main: None,
-            log,
+            log: Rc::new(log),
             probe: None,
             reader: None,
             overlay: envfile::Overlay::default(),

@@ -1,6 +1,7 @@
 //! One run of the program, from the reading of its environment file to the end of its last process.
 
 use std::fs;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Supervisor, rules};
@@ -84,7 +85,7 @@ impl Supervisor {
     }
 
     pub(super) fn spawn(&mut self) -> Result<()> {
-        self.log = child::open_log(&self.layout, &self.spec)?;
+        self.log = Rc::new(child::open_log(&self.layout, &self.spec)?);
         let env = self.environment(&self.spec);
         // Nobody is left who could say it of the coming run.
         let _ = self.notify.drain();
