@@ -4,6 +4,7 @@ use crate::inspect::Table;
 use crate::model::{Identity, Pid};
 use crate::sys::pidfd::Handle;
 use crate::sys::process;
+use crate::sys::signals::CONT;
 
 /// How often the tree is looked at for processes that were born meanwhile.
 const PASSES: usize = 16;
@@ -11,8 +12,6 @@ const PASSES: usize = 16;
 /// So many looks in a row must find nobody new: a single one can miss a process while a sibling of it ends (the
 /// kernel's list of children is not one instant, `proc(5)`).
 const QUIET: usize = 2;
-
-use crate::sys::signals::CONT;
 
 /// Sends `signal`, then CONT, to every process below `supervisor`.
 pub(super) fn signal_tree(supervisor: Pid, socket: &str, signal: i32) {
