@@ -90,7 +90,9 @@ fn a_death_while_waiting_is_1_with_the_last_lines() {
             script,
         ];
         let ran = user.tsm(&start).code(1).complains("fatal: no database").complains("line 40");
-        assert!(ran.stderr.contains("exit code 7") && !ran.stderr.contains("line 1\n"), "{ran:?}");
+        assert!(ran.stderr.contains("exit code 7"), "{ran:?}");
+        // The next run may write meanwhile.
+        assert!(policy != "no" || !ran.stderr.contains("line 1\n"), "only the last lines: {ran:?}");
         assert!(!ran.stdout.contains("Started"), "{ran:?}");
     }
     user.until_state("once", "exited");

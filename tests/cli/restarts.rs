@@ -1,6 +1,7 @@
 //! Restarts: by policy after an end, and by hand with everything read anew.
 
 use std::fs;
+use std::process::Stdio;
 
 use crate::kit::{Ran, User, eventually, free_port, is_alive, kill, run, text};
 
@@ -283,7 +284,8 @@ fn many_restarts_at_once_leave_one_copy() {
         &["--env", "dev"],
         "trap 'sleep 0.1; exit 0' TERM; echo up; while :; do sleep 0.0600; done",
     );
-    let many: Vec<_> = (0..8).map(|_| user.tsm_command(&["restart", "p"]).spawn().unwrap()).collect();
+    let many: Vec<_> =
+        (0..8).map(|_| user.tsm_command(&["restart", "p"]).stdout(Stdio::null()).spawn().unwrap()).collect();
     for mut one in many {
         assert!(one.wait().unwrap().success());
     }
