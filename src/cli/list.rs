@@ -1,5 +1,7 @@
 //! `tsm list`: what runs, what is available, what is tracked.
 
+use std::mem::ManuallyDrop;
+
 use serde::Serialize;
 
 use super::context::Context;
@@ -51,7 +53,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     if args.what == What::Available {
         return services::list(context, args.json);
     }
-    let everything = context.all();
+    // The program ends after this: to take a thousand views apart again is a tenth of the time it takes to make them.
+    let everything = ManuallyDrop::new(context.all());
     let hidden = everything.iter().filter(|view| !view.status.listed()).count();
     let shown: Vec<&View> =
         everything.iter().filter(|view| args.what == What::All || view.status.listed()).collect();

@@ -137,10 +137,10 @@ impl View {
         self.id = Some(status.id);
         self.kind = status.kind;
         self.port = status.port;
-        self.env_file = status.env_file.as_ref().map(|path| path.display().to_string());
-        self.cwd = status.cwd.display().to_string();
+        self.env_file = status.env_file.as_ref().map(|path| path.to_string_lossy().into_owned());
+        self.cwd = status.cwd.to_string_lossy().into_owned();
         self.command.clone_from(&status.command);
-        self.log_path = status.log_path.display().to_string();
+        self.log_path = status.log_path.to_string_lossy().into_owned();
         self.restarts = status.restarts;
         self.run = status.run;
         self.exit = status.exit;
@@ -165,8 +165,8 @@ impl View {
             self.id = Some(spec.id);
             self.kind = spec.kind;
             self.port = spec.port;
-            self.env_file = spec.env_file.as_ref().map(|file| file.path.display().to_string());
-            self.cwd = spec.dir.display().to_string();
+            self.env_file = spec.env_file.as_ref().map(|file| file.path.to_string_lossy().into_owned());
+            self.cwd = spec.dir.to_string_lossy().into_owned();
             self.command = spec.command;
         }
         let supervised = entry.is_supervised();
