@@ -8,9 +8,10 @@ use super::start::{self, Patience};
 use super::stop::say_killed;
 use crate::control::client::Waited;
 use crate::control::message::{Request, StatusReply, Until};
+use crate::envfile;
 use crate::error::{Error, Kind, Result};
 use crate::inspect::View;
-use crate::model::{Pid, State};
+use crate::model::{EnvSource, Pid, Spec, State};
 use crate::store::{self, Durability};
 use crate::supervisor::environment::{self, Var};
 use crate::sys::process;
@@ -98,16 +99,25 @@ fn restart(context: &Context, view: &View, update_env: bool) -> Result<Restarted
 fn anew(context: &Context, view: &View, env: &[Var]) -> Result<Restarted> {
     // What would make the start fail is found before the stop.
     let spec = store::read_spec(&view.dir).required(&view.dir.spec())?;
-    start::respecified(context, &spec)?;
+    check_env(&start::respecified(context, &spec)?)?;
     let killed = end::finish(view, end::begin(view, How::Gracefully)?)?;
     let pid = start::again_in(context, view, view.restarts.saturating_add(1), env)?;
     Ok(Restarted { pid, killed })
+}
+
+/// Finds out that the environment file is gone or cannot be read while the program still runs.
+fn check_env(spec: &Spec) -> Result<()> {
+    match &spec.env_file {
+        Some(file) if file.source == EnvSource::Named => envfile::check_named(&file.path, &spec.dir),
+        _ => Ok(()),
+    }
 }
 
 /// Lets its supervisor do it.
 fn in_place(context: &Context, view: &View) -> Result<Restarted> {
     let before = store::read_spec(&view.dir).required(&view.dir.spec())?;
     let spec = start::respecified(context, &before)?;
+    check_env(&spec)?;
     let mut client = end::connect(view)?;
     if spec != before {
         store::write_spec(&view.dir, &spec, Durability::Synced)?;

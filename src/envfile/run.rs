@@ -54,6 +54,25 @@ pub fn source_named(
     source::parse(&stdout, &stderr, code, &file, base)
 }
 
+/// Checks that bash can read the file `path`, found from `dir`, without executing any of it.
+///
+/// # Errors
+/// `NotFound` when the file does not exist; a syntax error as `FILE:LINE: why`.
+pub fn check_named(path: &Path, dir: &Path) -> Result<()> {
+    let file = std::path::absolute(dir.join(path)).unwrap_or_else(|_| path.to_owned());
+    let mut sourcing = source::command(path, dir, &[])?;
+    sourcing.argv.truncate(1);
+    sourcing.argv.extend(["--noprofile", "--norc", "-n", "--"].map(Into::into));
+    sourcing.argv.push(file.clone().into());
+    let ran = run(&sourcing, TIMEOUT)
+        .map_err(|error| Error::failed(format!("cannot read {}: {}", file.display(), plain(&error))))?;
+    match ran {
+        // What takes so long to read is found out when it is sourced.
+        None | Some((Some(0), ..)) => Ok(()),
+        Some((code, _, said)) => Err(source::failure(&file, "", code, 0, &String::from_utf8_lossy(&said))),
+    }
+}
+
 type Ran = (Option<i32>, Vec<u8>, Vec<u8>);
 
 /// Runs it to its end: exit code, standard output, standard error; `None` when the time was up.

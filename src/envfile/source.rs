@@ -163,7 +163,7 @@ pub fn parse(
 }
 
 /// The error of a file that did not end well: where, by what bash said or the last line it was at, and why.
-fn failure(path: &Path, how: &str, status: Option<i32>, line: usize, printed: &str) -> Error {
+pub(super) fn failure(path: &Path, how: &str, status: Option<i32>, line: usize, printed: &str) -> Error {
     // A message about an earlier line is a failure that the file lived with.
     let said = printed.lines().filter_map(|text| message(path, text)).find(|(at, _)| *at >= line);
     let file = path.display();

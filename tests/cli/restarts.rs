@@ -229,12 +229,17 @@ fn a_broken_env_file_fails_the_restart_with_file_and_line() {
         let path = user.file("env/dev.env", "A=1\n");
         start(&user, "p", &["--env", "dev"], SHOW);
         sees(&user, "1 none none\n");
+        let before = user.pid("p");
         if !alive {
             user.ok(&["stop", "p"]);
         }
         user.file("env/dev.env", "A=1\nif then\n");
         let failed = user.tsm(&["restart", "p"]).code(1).complains(path.to_str().unwrap());
         assert!(failed.stderr.contains("dev.env:2") || failed.stderr.contains("line 2"), "{failed:?}");
+        assert!(!alive || user.pid("p") == before, "what ran goes on");
+        // What shows only when the file is sourced ends it, and says so too.
+        user.file("env/dev.env", "A=1\nfalse\n");
+        user.tsm(&["restart", "p"]).code(1).complains("dev.env:2");
         user.file("env/dev.env", "A=4\n");
         user.ok(&["restart", "p"]);
         sees(&user, "4 none none\n");
