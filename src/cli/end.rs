@@ -6,7 +6,7 @@ use crate::control::client::{Client, Waited};
 use crate::control::message::{Request, Until};
 use crate::error::{Error, Kind, Result, plain};
 use crate::inspect::{View, orphan_tree};
-use crate::model::{Identity, State, Status};
+use crate::model::{Identity, Killed, State, Status};
 use crate::store::{self, Record};
 use crate::sys::lock::Lock;
 use crate::sys::pidfd::{Handle, wait_all};
@@ -28,7 +28,7 @@ pub(super) enum Ending {
     /// Its supervisor does not listen to requests, but was told by a signal; how long it may take.
     Told(Handle, Duration),
     /// It is over.
-    Over(Vec<(i32, String)>),
+    Over(Vec<Killed>),
 }
 
 /// How to end a process.
@@ -119,7 +119,7 @@ fn store_says_live(view: &View) -> bool {
 ///
 /// # Errors
 /// Timed out when something of it cannot be ended.
-pub(super) fn finish(view: &View, ending: Ending) -> Result<Vec<(i32, String)>> {
+pub(super) fn finish(view: &View, ending: Ending) -> Result<Vec<Killed>> {
     let (mut client, patience) = match ending {
         Ending::Already => return Ok(Vec::new()),
         Ending::Over(killed) => return Ok(killed),
@@ -144,7 +144,7 @@ pub(super) fn finish(view: &View, ending: Ending) -> Result<Vec<(i32, String)>> 
 }
 
 /// What a supervisor that is gone has had to kill; one that was killed itself has left its tree to us.
-fn last_words(view: &View) -> Result<Vec<(i32, String)>> {
+fn last_words(view: &View) -> Result<Vec<Killed>> {
     match store::read_status(&view.dir) {
         Record::Found(status) if !status.state.live() => Ok(status.killed),
         _ => end_tree(view, How::Gracefully),
@@ -166,7 +166,7 @@ fn still_alive(view: &View) -> Error {
 }
 
 /// Ends a tree whose supervisor is gone, under the supervisor's lock, and writes what became of it.
-fn end_tree(view: &View, how: How) -> Result<Vec<(i32, String)>> {
+fn end_tree(view: &View, how: How) -> Result<Vec<Killed>> {
     let locked = Lock::take_within(&view.dir.lock(), Duration::from_secs(2))
         .map_err(|error| Error::io("lock", &view.dir.lock(), &error))?;
     let Some(lock) = locked else {
@@ -186,7 +186,7 @@ fn end_tree(view: &View, how: How) -> Result<Vec<(i32, String)>> {
         let asked = signal(&members(), &[policy.stop_signal.number(), signals::CONT]);
         wait_all(&asked, Duration::from_millis(policy.stop_timeout_ms));
     }
-    let mut killed: Vec<(i32, String)> = Vec::new();
+    let mut killed: Vec<Killed> = Vec::new();
     let end = std::time::Instant::now() + UNKILLABLE;
     loop {
         let left = members();
@@ -195,8 +195,8 @@ fn end_tree(view: &View, how: How) -> Result<Vec<(i32, String)>> {
         }
         for member in &left {
             let command = process::argv(member.pid).join(" ");
-            if !killed.iter().any(|(pid, _)| *pid == member.pid.get()) {
-                killed.push((member.pid.get(), command.chars().take(120).collect()));
+            if killed.iter().all(|known| known.pid != member.pid.get()) {
+                killed.push(Killed { pid: member.pid.get(), command: command.chars().take(120).collect() });
             }
         }
         let handles = signal(&left, &[signals::KILL]);
@@ -222,7 +222,7 @@ fn signal(members: &[Identity], numbers: &[i32]) -> Vec<Handle> {
 }
 
 /// Writes that nothing of `view` is alive; for whoever holds its lock.
-fn write_stopped(view: &View, killed: &[(i32, String)]) -> Result<()> {
+fn write_stopped(view: &View, killed: &[Killed]) -> Result<()> {
     let Some(mut status) = view.record.clone() else { return Ok(()) };
     status.state = State::Stopped;
     status.main = None;

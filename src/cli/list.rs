@@ -8,7 +8,7 @@ use super::context::Context;
 use super::services;
 use crate::error::Result;
 use crate::inspect::View;
-use crate::model::State;
+use crate::model::{Killed, State};
 use crate::render::table::{Cell, Column, Table};
 use crate::render::width::Cut;
 use crate::render::{human, style};
@@ -145,6 +145,6 @@ pub(super) struct Done {
     /// What was done: `stopped`, `restarted`, `deleted`, …
     #[serde(rename = "done")]
     pub(super) what: &'static str,
-    /// What had to be killed: PID and command.
-    pub(super) killed: Vec<(i32, String)>,
+    /// What had to be killed.
+    pub(super) killed: Vec<Killed>,
 }

@@ -11,7 +11,7 @@ use crate::control::message::{Request, StatusReply, Until};
 use crate::envfile;
 use crate::error::{Error, Kind, Result};
 use crate::inspect::View;
-use crate::model::{EnvSource, Pid, Spec, State};
+use crate::model::{EnvSource, Killed, Pid, Spec, State};
 use crate::store::{self, Durability};
 use crate::supervisor::environment::{self, Var};
 use crate::sys::process;
@@ -77,8 +77,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
 /// What a restart did.
 struct Restarted {
     pid: i32,
-    /// What did not end by itself: PID and command.
-    killed: Vec<(i32, String)>,
+    /// What did not end by itself.
+    killed: Vec<Killed>,
 }
 
 fn restart(context: &Context, view: &View, update_env: bool) -> Result<Restarted> {

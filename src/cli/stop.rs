@@ -8,7 +8,7 @@ use super::end::{self, How};
 use super::list::Done;
 use crate::error::{Error, Kind, Result};
 use crate::inspect::{View, port_owner};
-use crate::model::Pid;
+use crate::model::{Killed, Pid};
 use crate::render::sanitize;
 use crate::sys::pidfd::{Handle, wait_all};
 use crate::sys::{process, signals};
@@ -94,8 +94,8 @@ fn end_all(
 }
 
 /// Says what did not end by itself.
-pub(super) fn say_killed(context: &Context, killed: &[(i32, String)]) -> Result<()> {
-    for (pid, command) in killed {
+pub(super) fn say_killed(context: &Context, killed: &[Killed]) -> Result<()> {
+    for Killed { pid, command } in killed {
         // A command may have lines of its own; this is one.
         context.output.line(&format!("  had to kill PID {pid}: {}", sanitize::text(command)))?;
     }
@@ -197,7 +197,12 @@ fn kill_foreign(context: &Context, target: &Foreign, force: bool, print: bool) -
         if print {
             context.output.line(&format!("Killed: PID {pid} ({})", sanitize::text(&shown)))?;
         }
-        all.push(Done { name: shown.clone(), id: None, what: "killed", killed: vec![(pid.get(), shown)] });
+        all.push(Done {
+            name: shown.clone(),
+            id: None,
+            what: "killed",
+            killed: vec![Killed { pid: pid.get(), command: shown }],
+        });
     }
     Ok(all)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::model::{Exit, Kind, Name, State, Status};
+use crate::model::{Exit, Killed, Kind, Name, State, Status};
 
 /// A request, read from a bare verb or a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +121,9 @@ pub struct StatusReply {
     /// Why the state is what it is, or what the program said of itself.
     #[serde(default)]
     pub note: Option<String>,
-    /// What had to be killed: PID and command.
+    /// What had to be killed.
     #[serde(default)]
-    pub killed: Vec<(i32, String)>,
+    pub killed: Vec<Killed>,
 }
 
 impl StatusReply {

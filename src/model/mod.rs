@@ -16,7 +16,7 @@ pub use name::{Name, NameError};
 pub use policy::{LogLimit, Policy, RestartPolicy, StopSignal};
 pub use spec::{EnvFile, EnvSource, EnvVar, Origin, Reason, Spec};
 pub use state::State;
-pub use status::Status;
+pub use status::{Killed, Status};
 
 /// The version of every JSON file that this build writes; an older one is migrated on read, a newer one refused.
 pub const SCHEMA: u32 = 1;

@@ -6,6 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Exit, Identity, Kind, Name, SCHEMA, State};
 
+/// A process that did not end by itself when it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Killed {
+    /// Its PID.
+    pub pid: i32,
+    /// Its command line, cut to what a message can show.
+    pub command: String,
+}
+
 /// The state of a process at the last change. It repeats what `tsm list` shows of the spec, so that listing reads one
 /// small file per process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,9 +57,9 @@ pub struct Status {
     pub retry_ms: Option<u64>,
     /// What the program said in STATUS= (`sd_notify(3)`), or why the state is what it is.
     pub note: Option<String>,
-    /// What a stop had to kill because it did not end by itself: PID and command.
+    /// What a stop had to kill because it did not end by itself.
     #[serde(default)]
-    pub killed: Vec<(i32, String)>,
+    pub killed: Vec<Killed>,
     /// How many bytes of log were ever moved out of the live file: the position of its first byte.
     pub log_base: u64,
     /// The position, counted like `log_base`, at which the current run's output begins.

@@ -1,7 +1,7 @@
 //! Signalling a whole tree, and nothing but it.
 
 use crate::inspect::Table;
-use crate::model::{Identity, Pid};
+use crate::model::{Identity, Killed, Pid};
 use crate::sys::pidfd::Handle;
 use crate::sys::process;
 use crate::sys::signals::CONT;
@@ -64,7 +64,7 @@ pub(super) fn nothing_left(supervisor: Pid) -> bool {
 }
 
 /// The command line of each member, for saying what had to be killed.
-pub(super) fn describe(members: &[Identity]) -> Vec<(i32, String)> {
+pub(super) fn describe(members: &[Identity]) -> Vec<Killed> {
     members
         .iter()
         .map(|member| {
@@ -74,7 +74,7 @@ pub(super) fn describe(members: &[Identity]) -> Vec<(i32, String)> {
             } else {
                 command
             };
-            (member.pid.get(), command)
+            Killed { pid: member.pid.get(), command }
         })
         .collect()
 }

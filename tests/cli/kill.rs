@@ -190,6 +190,6 @@ fn foreign_and_managed_ones_go_together() {
     let done = user.tsm(&["kill", "--json", "--force", "nix", &foreign.port.to_string(), "mine"]).code(4);
     let done: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(done.as_array().unwrap().len(), 2, "{done:#}");
-    assert_eq!((&done[0]["id"], &done[0]["killed"][0][0]), (&().into(), &foreign.server().into()));
+    assert_eq!((&done[0]["id"], &done[0]["killed"][0]["pid"]), (&().into(), &foreign.server().into()));
     assert_eq!(done[1]["name"], "mine");
 }

@@ -96,7 +96,7 @@ fn what_had_to_be_killed_is_in_the_json_too() {
     let done = user.json(&["stop", "stubborn"]);
     assert_eq!(done[0]["done"], "stopped", "{done}");
     let killed = done[0]["killed"].as_array().unwrap();
-    assert!(killed.iter().any(|one| one[0].as_i64() == Some(i64::from(child))), "{done}");
+    assert!(killed.iter().any(|one| one["pid"].as_i64() == Some(i64::from(child))), "{done}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::waiters::Waiters;
 use crate::control::server::Server;
 use crate::envfile;
 use crate::error::{Error, Result};
-use crate::model::{Identity, Kind, Pid, Spec, Status};
+use crate::model::{Identity, Killed, Kind, Pid, Spec, Status};
 use crate::store::{self, Layout, ProcessDir};
 use crate::sys::lock::Lock;
 use crate::sys::poll::{self, Interest};
@@ -65,7 +65,7 @@ struct Supervisor {
     started_ms: u64,
     log_base: u64,
     run_log: u64,
-    killed: Vec<(i32, String)>,
+    killed: Vec<Killed>,
     /// What the program or its ports say of it.
     remark: Option<String>,
     published: Option<Status>,
@@ -262,9 +262,9 @@ impl Supervisor {
             }
             Effect::KillTree => {
                 let members = stop::members(self.me.pid, &self.socket);
-                for (pid, command) in stop::describe(&members) {
-                    if !self.killed.iter().any(|(known, _)| *known == pid) {
-                        self.killed.push((pid, command));
+                for one in stop::describe(&members) {
+                    if self.killed.iter().all(|known| known.pid != one.pid) {
+                        self.killed.push(one);
                     }
                 }
                 stop::signal_tree(self.me.pid, &self.socket, KILL);
