@@ -471,3 +471,27 @@ fn wait_fails_with_the_last_lines_of_a_program_that_dies_and_with_124_for_a_slow
         .complains("is not ready");
     assert_eq!(user.state(&format!("my-api-sleep-{port}")), "starting", "it goes on");
 }
+
+#[test]
+fn a_base_name_of_several_is_a_conflict_that_lists_them() {
+    let user = User::new();
+    for port in ["18731", "18732"] {
+        user.ok(&["start", "--name", "pair", "--port", port, "sleep", "600"]);
+    }
+    user.ok(&["stop", "all"]);
+    user.tsm(&["start", "pair"]).code(6).complains("pair-18731 (TSM ID: 0), pair-18732 (TSM ID: 1)");
+    assert_eq!(user.alive(), []);
+    user.ok(&["start", "pair-18732"]).says("Started: pair-18732 (TSM ID: 1");
+}
+
+#[test]
+fn what_waits_for_its_next_try_is_not_said_to_run() {
+    let user = User::new();
+    user.ok(&["start", "--name", "p", "sh", "-c", "exit 3"]);
+    user.until_state("p", "backoff");
+    eventually("the answer is about a failure", || {
+        let ran = user.tsm(&["start", "p"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.stdout.starts_with("It failed and is about to be started again: p (TSM ID: 0)")
+    });
+}

@@ -37,10 +37,11 @@ pub(crate) fn already(context: &Context, view: &View, json: bool) -> Result<()> 
     if json {
         return context.output.json(view);
     }
-    let what = if view.status == State::Unsupervised {
-        "Already running, without its supervisor"
-    } else {
-        "Already running"
+    let what = match view.status {
+        State::Unsupervised => "Already running, without its supervisor",
+        // Nothing of it runs at this moment, but its supervisor is at it.
+        State::Backoff => "It failed and is about to be started again",
+        _ => "Already running",
     };
     context.output.line(&format!("{what}: {}", details(view, view.pid)))
 }

@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         _ => Patience::None,
     };
     let asked_dir = args.dir.as_ref().map(|dir| directory(context, dir)).transpose()?;
-    if let Some(view) = tracked(context, args) {
+    if let Some(view) = tracked(context, args)? {
         return start_tracked(context, args, &view, patience);
     }
     let here = match &asked_dir {
@@ -80,21 +80,33 @@ fn directory(context: &Context, dir: &Path) -> Result<PathBuf> {
 }
 
 /// The tracked process that the one word names: exactly, by its ID, or as the only one of that base name.
-fn tracked(context: &Context, args: &Args) -> Option<View> {
-    let [word] = args.words.as_slice() else { return None };
-    let Ok(name) = Name::parse(word) else { return None };
-    let by_id_or_base = || {
-        let all = glance(&context.layout);
-        let id: Option<u32> = word.parse().ok();
-        let by_id = all.iter().find(|view| id.is_some() && view.id == id);
-        let of_base = |view: &&View| view.port.is_some_and(|port| name.suffixed(port) == view.name);
-        let mut by_base = all.iter().filter(of_base);
-        let found = by_id.or_else(|| by_base.next().filter(|_| by_base.next().is_none()))?;
-        view(&context.layout, &found.name)
-    };
-    let view = view(&context.layout, &name).or_else(by_id_or_base)?;
+///
+/// # Errors
+/// A conflict when several have that base name and there is no program of it either.
+fn tracked(context: &Context, args: &Args) -> Result<Option<View>> {
+    let [word] = args.words.as_slice() else { return Ok(None) };
+    let Ok(name) = Name::parse(word) else { return Ok(None) };
     // A definition of the same name is what the user edits: it decides.
-    services::find(context, &name).is_err().then_some(view)
+    let defined = || services::find(context, &name).is_ok();
+    if let Some(view) = view(&context.layout, &name) {
+        return Ok((!defined()).then_some(view));
+    }
+    let all = glance(&context.layout);
+    let id: Option<u32> = word.parse().ok();
+    let by_id = all.iter().find(|view| id.is_some() && view.id == id);
+    let of_base = |view: &&View| view.port.is_some_and(|port| name.suffixed(port) == view.name);
+    let by_base: Vec<&View> = all.iter().filter(of_base).collect();
+    let found = match (by_id, by_base.as_slice()) {
+        (Some(one), _) | (None, &[one]) => one,
+        (None, []) => return Ok(None),
+        (None, _) if defined() || which::which(word).is_ok() => return Ok(None),
+        (None, several) => {
+            let titles: Vec<String> = several.iter().map(|view| view.title()).collect();
+            return Err(Error::conflict(format!("{word:?} is ambiguous: {}", titles.join(", ")))
+                .hint("name one of them in full, or by its ID"));
+        }
+    };
+    Ok(view(&context.layout, &found.name).filter(|_| !defined()))
 }
 
 fn start_tracked(context: &Context, args: &Args, view: &View, patience: Patience) -> Result<()> {
