@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::kit::{Ran, User, eventually, free_port, run, text};
+use crate::kit::{User, eventually, free_port, text};
 
 /// Writes its arguments and its environment to its log, as one line of JSON, then waits.
-const TELL: &str = "\
+pub(crate) const TELL: &str = "\
 import json, os, signal, sys
 print(json.dumps({'argv': sys.argv[1:], 'cwd': os.getcwd(), 'env': dict(os.environ)}), flush=True)
 signal.pause()
 ";
 
 /// What a program that [`TELL`]s wrote, last.
-fn told(user: &User, name: &str) -> Value {
+pub(crate) fn told(user: &User, name: &str) -> Value {
     let mut found = None;
     eventually(&format!("{name} tells its arguments"), || {
         let log = text(&user.log(name));
@@ -27,7 +27,7 @@ fn told(user: &User, name: &str) -> Value {
 }
 
 /// A listener on loopback and its port.
-fn taken() -> (TcpListener, u16) {
+pub(crate) fn taken() -> (TcpListener, u16) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, port)
@@ -331,134 +331,6 @@ fn json_is_one_object_with_what_was_started() {
 }
 
 #[test]
-fn a_port_that_was_asked_for_and_is_busy_is_a_conflict_that_names_the_holder() {
-    let user = User::new();
-    let (_held, port) = taken();
-    let me = format!("(PID {})", std::process::id());
-    let port = port.to_string();
-    user.file(".env", "");
-    let refused = |ran: Ran| {
-        ran.code(6).complains(&format!("port {port} (")).complains(&me).complains("  try: ");
-    };
-    refused(user.tsm(&["start", "--port", &port, "python3", "-m", "http.server"]));
-    refused(user.tsm(&["start", "python3", "-m", "http.server", &port]));
-    refused(user.tsm(&["start", &format!("PORT={port} node server.js")]));
-    refused(user.tsm(&["start", "node", "server.js", "--port", &port]));
-    user.file(".env", &format!("PORT={port}\n"));
-    refused(user.tsm(&["start", "node", "server.js"]));
-    assert_eq!(user.json(&["list", "all"]), json!([]));
-    let user_port = free_port().to_string();
-    user.ok(&["start", "--wait", "--no-env", "--port", &user_port, "python3", "-m", "http.server"]);
-    user.tsm(&["start", "--no-env", "--name", "other", "--port", &user_port, "node", "x.js"])
-        .code(6)
-        .complains(&format!("my-api-http-{user_port} (TSM ID: 0)"));
-}
-
-#[test]
-fn a_default_that_is_busy_is_passed_over_and_an_allocated_port_stays_with_its_directory() {
-    let user = User::new();
-    let (held, busy) = taken();
-    fs::create_dir_all(user.tsm_dir()).unwrap();
-    fs::write(
-        user.tsm_dir().join("patterns.txt"),
-        format!("mine|tell.py|{busy}|{{cmd}} --listen {{port}}\n"),
-    )
-    .unwrap();
-    user.file("tell.py", TELL);
-    fs::create_dir_all(user.home().join("two")).unwrap();
-    fs::copy(user.cwd().join("tell.py"), user.home().join("two/tell.py")).unwrap();
-    let first = user.json(&["start", "python3", "tell.py"]);
-    let port = first["port"].as_u64().unwrap();
-    assert!((8000..=8999).contains(&port), "{first:#}");
-    let name = first["name"].as_str().unwrap();
-    assert_eq!(told(&user, name)["argv"], json!(["--listen", port.to_string()]));
-    assert_eq!(told(&user, name)["env"]["TSM_PORT"], port.to_string());
-    user.ok(&["info", name]).says("is taken by");
-    // The same command elsewhere is another server.
-    let second = user.json(&["start", "--dir", "../two", "python3", "tell.py"]);
-    assert_ne!((&second["name"], &second["port"]), (&first["name"], &first["port"]));
-    user.ok(&["delete", name]);
-    let back = user.json(&["start", "python3", "tell.py"]);
-    assert_eq!(back["port"], first["port"], "its port is remembered beyond delete");
-    user.ok(&["delete", "all"]);
-    drop(held);
-    eventually("the default is taken once it is free", || {
-        let plan = user.json(&["start", "--dry-run", "python3", "tell.py"]);
-        plan["port"] == json!(busy)
-    });
-}
-
-#[test]
-fn a_range_without_a_free_port_is_a_conflict_that_leaves_nothing() {
-    let user = User::new();
-    let (_one, first) = taken();
-    // Its neighbour too, by whomever.
-    let _two = TcpListener::bind(("127.0.0.1", first + 1));
-    let mut command = user.tsm_command(&["start", "--kind", "port", "sleep", "1000"]);
-    command.env("TSM_PORT_RANGE", format!("{first}-{}", first + 1));
-    run(command).code(6).complains(&format!("no port of {first}-{} is free", first + 1));
-    assert_eq!(user.json(&["list", "all"]), json!([]));
-    for bad in ["9", "9-8", "0-3", "a-b"] {
-        let mut command = user.tsm_command(&["start", "--kind", "port", "sleep", "1000"]);
-        command.env("TSM_PORT_RANGE", bad);
-        run(command).code(2).complains("TSM_PORT_RANGE");
-    }
-}
-
-#[test]
-fn the_same_twice_is_one_process_and_another_command_under_its_name_is_a_conflict() {
-    let user = User::new();
-    user.ok(&["start", "sleep", "1000"]).says("Started");
-    let pid = user.pid("my-api-sleep");
-    user.ok(&["start", "sleep", "1000"]).says("Already running: my-api-sleep (TSM ID: 0");
-    user.ok(&["start", "sleep 1000 "]).says("Already running");
-    user.ok(&["start", "my-api-sleep"]).says("Already running");
-    user.ok(&["start", "0"]).says("Already running");
-    user.tsm(&["start", "sleep", "2000"])
-        .code(6)
-        .complains("runs another command already: sleep 1000")
-        .complains("tsm stop my-api-sleep");
-    user.tsm(&["start", "--restart", "always", "sleep", "1000"]).code(6);
-    user.ok(&["start", "--name", "second", "sleep", "2000"]).says("Started: second (TSM ID: 1");
-    assert_eq!(user.pid("my-api-sleep"), pid);
-    // Another command may take the name of one that does not run; it is the same entry then.
-    user.ok(&["stop", "my-api-sleep"]);
-    user.ok(&["start", "sleep", "3000"]).says("Started: my-api-sleep (TSM ID: 0");
-    assert_eq!(user.view("my-api-sleep")["command"], "sleep 3000");
-}
-
-#[test]
-fn a_stopped_process_is_started_again_by_name_and_id_and_keeps_them_and_its_port() {
-    let user = User::new();
-    let port = free_port().to_string();
-    user.ok(&["start", "sleep", "1000"]);
-    user.ok(&["start", "--name", "web", "--port", &port, "--wait", "python3", "-m", "http.server"]);
-    let name = format!("web-{port}");
-    for word in [name.as_str(), "1", "web"] {
-        let before = user.pid(&name);
-        user.ok(&["stop", &name]);
-        assert_eq!(user.state(&name), "stopped");
-        user.ok(&["start", "--wait", word])
-            .says(&format!("Started: {name} (TSM ID: 1"))
-            .says(&format!("Port: {port})"));
-        assert_ne!(user.pid(&name), before, "{word}");
-    }
-    user.ok(&["stop", &name]);
-    let _held = TcpListener::bind(("127.0.0.1", port.parse::<u16>().unwrap())).unwrap();
-    user.tsm(&["start", &name])
-        .code(6)
-        .complains(&format!("port {port} of {name} is taken by"))
-        .complains("PID");
-    assert_eq!(user.state(&name), "stopped");
-    // What it keeps cannot be changed in passing.
-    for option in
-        [&["--port", "4000"][..], &["--env-var", "A=1"], &["--restart", "no"], &["--stop-timeout", "1s"]]
-    {
-        user.tsm(&[&["start"][..], option, &[&name]].concat()).code(2).complains(option[0]);
-    }
-}
-
-#[test]
 fn wait_fails_with_the_last_lines_of_a_program_that_dies_and_with_124_for_a_slow_one() {
     let user = User::new();
     user.file("dies.py", "import sys\nprint('cannot find the flux capacitor')\nsys.exit(3)\n");
@@ -470,28 +342,4 @@ fn wait_fails_with_the_last_lines_of_a_program_that_dies_and_with_124_for_a_slow
         .code(124)
         .complains("is not ready");
     assert_eq!(user.state(&format!("my-api-sleep-{port}")), "starting", "it goes on");
-}
-
-#[test]
-fn a_base_name_of_several_is_a_conflict_that_lists_them() {
-    let user = User::new();
-    for port in ["18731", "18732"] {
-        user.ok(&["start", "--name", "pair", "--port", port, "sleep", "600"]);
-    }
-    user.ok(&["stop", "all"]);
-    user.tsm(&["start", "pair"]).code(6).complains("pair-18731 (TSM ID: 0), pair-18732 (TSM ID: 1)");
-    assert_eq!(user.alive(), []);
-    user.ok(&["start", "pair-18732"]).says("Started: pair-18732 (TSM ID: 1");
-}
-
-#[test]
-fn what_waits_for_its_next_try_is_not_said_to_run() {
-    let user = User::new();
-    user.ok(&["start", "--name", "p", "sh", "-c", "exit 3"]);
-    user.until_state("p", "backoff");
-    eventually("the answer is about a failure", || {
-        let ran = user.tsm(&["start", "p"]);
-        assert_eq!(ran.code, 0, "{ran:?}");
-        ran.stdout.starts_with("It failed and is about to be started again: p (TSM ID: 0)")
-    });
 }
