@@ -10,7 +10,7 @@ use crate::control::message::{Request, StatusReply};
 use crate::model::{Exit, Identity, Kind, Name, Pid, State, Status};
 use crate::store::{self, Entry, Layout, ProcessDir, Record};
 use crate::sys::process::{self, Process};
-use crate::sys::{boot, clock, parallel, sockets};
+use crate::sys::{boot, clock, sockets};
 
 /// Up to so many trees are walked one by one; for more, one pass over all processes is cheaper.
 const FEW: usize = 16;
@@ -326,7 +326,7 @@ pub fn verify(layout: &Layout, views: &mut [View]) {
     join_ports(views);
 }
 
-/// So many trees are looked into faster by two threads.
+/// From so many processes on a listing is a long one, in which each look at a process counts.
 const MANY: usize = 64;
 
 fn join_ports(views: &mut [View]) {
@@ -338,23 +338,16 @@ fn join_ports(views: &mut [View]) {
         return;
     }
     let long = views.len() >= MANY;
-    let ports = parallel::halves(views, MANY, |views| {
-        // Those that are meant to listen first: the search ends when every listener is found.
-        let (planned, others): (Vec<&View>, Vec<&View>) = views.iter().partition(|view| view.port.is_some());
-        let others = others.into_iter().filter(|view| !(long && has_only_its_output(view)));
-        let pids =
-            planned.into_iter().chain(others).flat_map(|view| view.tree.iter().map(|process| process.pid));
-        let mut by_process = ports_by_process(pids, &listeners);
-        let of_view = |view: &View| {
-            let of_tree = view.tree.iter().filter_map(|process| by_process.remove(&process.pid));
-            let mut ports: Vec<u16> = of_tree.flatten().collect();
-            ports.sort_unstable();
-            ports.dedup();
-            ports
-        };
-        views.iter().map(of_view).collect()
-    });
-    for (view, ports) in views.iter_mut().zip(ports) {
+    // Those that are meant to listen first: the search ends when every listener is found.
+    let (planned, others): (Vec<&View>, Vec<&View>) = views.iter().partition(|view| view.port.is_some());
+    let others = others.into_iter().filter(|view| !(long && has_only_its_output(view)));
+    let pids = planned.into_iter().chain(others).flat_map(|view| view.tree.iter().map(|process| process.pid));
+    let mut by_process = ports_by_process(pids, &listeners);
+    for view in views.iter_mut() {
+        let of_tree = view.tree.iter().filter_map(|process| by_process.remove(&process.pid));
+        let mut ports: Vec<u16> = of_tree.flatten().collect();
+        ports.sort_unstable();
+        ports.dedup();
         if !ports.is_empty() && view.kind == Kind::Pid {
             view.kind = Kind::Port;
         }

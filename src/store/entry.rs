@@ -1,14 +1,12 @@
 //! One tracked process as its files tell it, and all of them.
 
 use std::fs;
-use std::io;
-use std::ops::Range;
 
 use super::record::{parse_status, unreadable};
 use super::{Layout, ProcessDir, Record, read_spec, read_status};
 use crate::model::{Name, Spec, Status};
 use crate::sys::dir::Dir;
-use crate::sys::{lock, parallel};
+use crate::sys::lock;
 
 /// The files of one tracked process.
 #[derive(Clone, Debug)]
@@ -44,9 +42,6 @@ pub fn entry(layout: &Layout, name: &Name) -> Option<Entry> {
     dir.path().is_dir().then(|| Entry { name: name.clone(), status: read_status(&dir), dir })
 }
 
-/// So many small files are read faster by two threads; for fewer, starting one costs more than it saves.
-const MANY: usize = 64;
-
 /// Every tracked process, in the order of names; what is no directory, or has no name for one, is passed over.
 pub fn entries(layout: &Layout) -> Vec<Entry> {
     let parent = layout.processes();
@@ -59,39 +54,14 @@ pub fn entries(layout: &Layout) -> Vec<Entry> {
         .filter_map(|item| Name::parse(item.file_name().to_str()?).ok())
         .collect();
     names.sort_unstable();
-    // Read side by side into one buffer each, parsed one after the other: two threads that both allocate a lot would
-    // only wait for each other.
-    let read = |names: &[Name]| -> Vec<Part> {
-        let mut all = Vec::with_capacity(names.len() * TYPICAL);
-        let mut buffer = Vec::with_capacity(4 * TYPICAL);
-        let parts = names.iter().map(|name| {
-            let from = all.len();
-            dir.read(&format!("{name}/status.json"), &mut buffer).map(|()| {
-                all.extend_from_slice(&buffer);
-                from..all.len()
-            })
-        });
-        let parts = parts.collect();
-        vec![Part { all, parts }]
-    };
-    let read = parallel::halves(&names, MANY, read);
-    let contents = read.iter().flat_map(|part| part.parts.iter().map(move |range| (part, range)));
-    let entry = |(name, (part, range)): (Name, (&Part, &io::Result<Range<usize>>))| Entry {
-        status: match range {
-            Ok(range) => parse_status(&part.all[range.clone()]),
-            Err(error) => unreadable(error),
+    let mut buffer = Vec::new();
+    let entry = |name: Name| Entry {
+        status: match dir.read(&format!("{name}/status.json"), &mut buffer) {
+            Ok(()) => parse_status(&buffer),
+            Err(error) => unreadable(&error),
         },
         dir: layout.process(&name),
         name,
     };
-    names.into_iter().zip(contents).map(entry).collect()
+    names.into_iter().map(entry).collect()
 }
-
-/// The contents of some files, one behind the other.
-struct Part {
-    all: Vec<u8>,
-    parts: Vec<io::Result<Range<usize>>>,
-}
-
-/// The size of most status files, in bytes.
-const TYPICAL: usize = 1024;

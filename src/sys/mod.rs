@@ -9,7 +9,6 @@ pub mod dir;
 pub mod fd;
 pub mod flock;
 pub mod lock;
-pub mod parallel;
 pub mod pidfd;
 pub mod poll;
 pub mod process;

@@ -18,17 +18,12 @@ use nix::sys::stat::{Mode, fstatat};
 
 use super::{Process, stat};
 use crate::model::Pid;
-use crate::sys::parallel;
 
 /// The unit of `Process::start`.
 pub(super) const START_UNITS_PER_SECOND: u64 = stat::TICKS_PER_SECOND;
 
 /// Longer than any line of `/proc/PID/stat`: 52 numbers of at most 20 digits.
 const STAT_BYTES: usize = 2048;
-
-/// From how many processes on a second thread reads half of them. The kernel takes 7 µs to open and print one, a thread
-/// costs less than 0.1 ms; two threads read 2,000 in half the time.
-const WORTH_A_THREAD: usize = 64;
 
 /// Now, in the unit and from the origin of `Process::start`.
 pub fn clock() -> u64 {
@@ -291,11 +286,8 @@ fn all_in(root: &Path, skip: &[Pid]) -> Vec<Process> {
         ControlFlow::Continue(())
     });
     let page_bytes = page_bytes();
-    let read = |pids: &[Pid]| -> Vec<Process> {
-        let mut line = [0; STAT_BYTES];
-        pids.iter().filter_map(|pid| root.read(pid.get() as u64, page_bytes, &mut line)).collect()
-    };
-    parallel::halves(&pids, WORTH_A_THREAD, read)
+    let mut line = [0; STAT_BYTES];
+    pids.iter().filter_map(|pid| root.read(pid.get() as u64, page_bytes, &mut line)).collect()
 }
 
 /// Calls `visit` with each entry of a directory that is a number, until it breaks.
