@@ -29,8 +29,8 @@ pub(super) struct Rotator {
 
 /// How the tree is kept from writing for a moment, where the head cannot be removed in place.
 pub(super) trait Pause {
-    /// Stops every process of the tree and returns when all have stopped.
-    fn pause(&self);
+    /// Stops every process of the tree; true when all have stopped.
+    fn pause(&self) -> bool;
     /// Lets them go on.
     fn resume(&self);
 }
@@ -40,8 +40,8 @@ impl Rotator {
         Rotator { live, limit, last: (now, 0), next: now + SHORTEST_MS }
     }
 
-    /// Looks at the size of `log` and moves its head away when it is over the limit. Returns by how many bytes the
-    /// live file's beginning moved; `publish` is called with that number while no reader can look.
+    /// Looks at the size of `log` and moves its head away when it is over the limit; `publish` is called with the
+    /// number of bytes by which the live file's beginning moved, while no reader can look.
     ///
     /// # Errors
     /// When the head cannot be copied, for want of space say; the live log is then as it was, and grows on.
@@ -88,10 +88,16 @@ impl Rotator {
         let moved = if collapse::collapse_head(log, head).is_ok() {
             head
         } else {
-            pause.pause();
-            let cut = self.append_rest(log, &copy, head);
+            // What a process writes between the copy and the cut would be lost: with one that cannot be halted, the log
+            // grows on.
+            let halted = pause.pause();
+            let cut = if halted {
+                self.append_rest(log, &copy, head)
+            } else {
+                Err(io::ErrorKind::WouldBlock.into())
+            };
             pause.resume();
-            cut?
+            cut.inspect_err(|_| drop(fs::remove_file(&copy)))?
         };
         shift(&self.live, &copy, self.limit.keep)?;
         publish(moved);
@@ -207,5 +213,36 @@ fn begins_with(live: &Path, head: &Path) -> io::Result<bool> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// A tree of which something cannot be halted: it waits for a disk, or belongs to another user.
+    struct Restless;
+
+    impl Pause for Restless {
+        fn pause(&self) -> bool {
+            false
+        }
+
+        fn resume(&self) {}
+    }
+
+    #[test]
+    fn a_log_is_left_as_it_is_where_a_writer_cannot_be_halted() {
+        // tmpfs: a head cannot be removed in place there.
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let live = dir.path().join("x.log");
+        let text = "0123456789abcde\n".repeat(1024);
+        fs::write(&live, &text).unwrap();
+        let mut rotator = Rotator::new(live.clone(), LogLimit { max_bytes: 4096, keep: 3 }, 0);
+        let looked =
+            rotator.look(&File::open(&live).unwrap(), 0, &Restless, &mut |_| panic!("nothing moved"));
+        assert_eq!(looked.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(fs::read_to_string(&live).unwrap(), text);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "and no copy is left");
     }
 }

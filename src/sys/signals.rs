@@ -125,11 +125,3 @@ impl AsRawFd for Signals {
         self.0.as_raw_fd()
     }
 }
-
-/// Gives a broken pipe its usual meaning back, the end of the program, which Rust's start-up code takes away:
-/// `tsm list | head` must end without a word.
-pub fn default_pipe() {
-    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: sets the default action.
-    let _ = unsafe { sigaction(Signal::SIGPIPE, &action) };
-}

@@ -15,21 +15,18 @@ impl Supervisor {
     pub(super) fn look_at_log(&mut self, now: u64) {
         let log = Rc::clone(&self.log);
         let tree = Tree { supervisor: self.me.pid, socket: self.socket.clone() };
-        let mut moved = 0;
         let mut rotator = std::mem::replace(
             &mut self.rotator,
             Rotator::new(Path::new("").into(), self.spec.policy.log, now),
         );
-        let looked = rotator.look(&log, now, &tree, &mut |bytes| {
-            moved = bytes;
+        // No space for the copy, say: the log grows on, and the next look tries again.
+        let _ = rotator.look(&log, now, &tree, &mut |bytes| {
             self.log_base += bytes;
             let _ = self.publish();
         });
         self.rotator = rotator;
-        if looked.is_err() || (moved == 0 && self.published.is_none()) {
-            // No space for the copy: the log grows on, and the next look tries again.
-            let _ = self.publish();
-        }
+        // Nothing, unless the last change could not be written, on a full disk say.
+        let _ = self.publish();
     }
 }
 
@@ -40,7 +37,7 @@ struct Tree {
 }
 
 impl Pause for Tree {
-    fn pause(&self) {
+    fn pause(&self) -> bool {
         let members = stop::hold(self.supervisor, &self.socket, STOP);
         // STOP is acted on when the process is next scheduled, which is at once but not now.
         for _ in 0..1_000 {
@@ -49,10 +46,11 @@ impl Pause for Tree {
                     .is_none_or(|process| process.identity() != *member || "TtZX".contains(process.state))
             });
             if all {
-                return;
+                return true;
             }
             poll::pause(Duration::from_millis(1));
         }
+        false
     }
 
     fn resume(&self) {
