@@ -1,5 +1,6 @@
 //! The command line: one file per verb, and the only caller of everything below.
 
+mod confirm;
 mod context;
 mod delete;
 mod end;

@@ -1,8 +1,8 @@
 //! `tsm stop` and `tsm kill`: ending what runs, with and without grace.
 
-use std::io::{BufRead, Write};
 use std::time::Duration;
 
+use super::confirm::confirm;
 use super::context::Context;
 use super::end::{self, How};
 use super::list::Done;
@@ -229,17 +229,9 @@ fn spare(context: &Context, pid: Pid) -> Result<()> {
 }
 
 fn agreed(context: &Context, what: &str, pid: Pid, command: &str) -> Result<bool> {
-    if !context.output.interactive {
-        return Err(Error::conflict(format!(
-            "{what} is held by PID {pid} ({command}), which TSM does not manage"
-        ))
-        .hint("tsm kill --force, if it is the right one"));
-    }
-    let question =
-        format!("{what} is held by PID {pid}, which TSM does not manage:\n  {command}\nKill it? [y/N] ");
-    context.output.bytes(sanitize::lines(&question).as_bytes())?;
-    let _ = std::io::stdout().flush();
-    let mut answer = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+    let question = format!("{what} is held by PID {pid}, which TSM does not manage:\n  {command}\nKill it?");
+    confirm(context, &question, || {
+        Error::conflict(format!("{what} is held by PID {pid} ({command}), which TSM does not manage"))
+            .hint("tsm kill --force, if it is the right one")
+    })
 }
