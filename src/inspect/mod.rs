@@ -2,14 +2,19 @@
 //!
 //! Joins the tables of `sys`; portable, and without a clock of its own.
 
+mod agent;
 mod orphan;
 mod ports;
+mod project;
 mod table;
 mod usage;
 mod view;
+mod who;
 
 pub use orphan::{marked, orphan_tree, supervised_tree};
 pub use ports::{PortOwner, owner_of, port_owner, ports_by_process, ports_of};
+pub use project::project;
 pub use table::Table;
 pub use usage::{Usage, usage};
 pub use view::{View, glance, verify, view};
+pub use who::{Belongs, Who, manager, user_name, who};

@@ -16,7 +16,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::libc;
 use nix::sys::stat::{Mode, fstatat};
 
-use super::{Process, stat};
+use super::{Process, stat, tty, unit};
 use crate::model::Pid;
 
 /// The unit of `Process::start`.
@@ -77,6 +77,16 @@ pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
 /// The real user of it.
 pub fn owner(pid: Pid) -> Option<u32> {
     real_uid(&Root::SYSTEM.contents(pid, b"/status").ok()?)
+}
+
+/// Its controlling terminal, as it is called below `/dev`.
+pub fn terminal(pid: Pid) -> Option<String> {
+    tty::of_stat(&Root::SYSTEM.contents(pid, b"/stat").ok()?)
+}
+
+/// The systemd unit that it belongs to.
+pub fn service_unit(pid: Pid) -> Option<String> {
+    unit::of_cgroup(&Root::SYSTEM.contents(pid, b"/cgroup").ok()?)
 }
 
 /// The first of the four numbers on the `Uid:` line of `/proc/PID/status`.

@@ -93,12 +93,39 @@ pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
     Ok(proc_args(pid)?.environ)
 }
 
-/// The real user of it.
+/// Always false: nothing here says so without listing them.
 pub fn has_three_descriptors(_pid: Pid) -> bool {
     false
 }
 
-/// The user it runs as.
+/// Its controlling terminal, as it is called below `/dev`.
+pub fn terminal(pid: Pid) -> Option<String> {
+    unsafe extern "C" {
+        /// `devname_r(3)` of macOS, which libc lacks.
+        fn devname_r(
+            device: libc::dev_t,
+            kind: libc::mode_t,
+            name: *mut libc::c_char,
+            room: c_int,
+        ) -> *mut libc::c_char;
+    }
+    let info: libc::proc_bsdinfo = pid_info(pid, libc::PROC_PIDTBSDINFO)?;
+    // `NODEV` is -1.
+    let device = info.e_tdev as libc::dev_t;
+    let mut name = [0_u8; 128];
+    // SAFETY: it writes at most `name.len()` bytes with a NUL to `name`, or returns null.
+    let found = device != -1
+        && !unsafe { devname_r(device, libc::S_IFCHR, name.as_mut_ptr().cast(), name.len() as c_int) }
+            .is_null();
+    found.then(|| text(&name)).filter(|name| !name.is_empty())
+}
+
+/// None: launchd's jobs are not told by their processes.
+pub fn service_unit(_pid: Pid) -> Option<String> {
+    None
+}
+
+/// The real user of it.
 pub fn owner(pid: Pid) -> Option<u32> {
     let info: libc::proc_bsdinfo = pid_info(pid, libc::PROC_PIDTBSDINFO)?;
     Some(info.pbi_ruid)

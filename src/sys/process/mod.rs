@@ -16,6 +16,10 @@ mod macos;
 mod procargs;
 #[cfg(any(target_os = "linux", test))]
 mod stat;
+#[cfg(any(target_os = "linux", test))]
+mod tty;
+#[cfg(any(target_os = "linux", test))]
+mod unit;
 
 #[cfg(target_os = "linux")]
 use linux as os;
@@ -25,7 +29,9 @@ use macos as os;
 pub use comm::Comm;
 #[cfg(target_os = "macos")]
 pub(super) use macos::{each_socket_of, sysctl_by_name};
-pub use os::{all_but, argv, clock, cwd, environ, exe, has_three_descriptors, owner, read};
+pub use os::{
+    all_but, argv, clock, cwd, environ, exe, has_three_descriptors, owner, read, service_unit, terminal,
+};
 
 /// The short name of every supervisor.
 const SUPERVISOR: &str = "tsm-supervise";
