@@ -3,6 +3,7 @@
 //! Joins the tables of `sys`; portable, and without a clock of its own.
 
 mod agent;
+mod census;
 mod orphan;
 mod ports;
 mod project;
@@ -11,8 +12,9 @@ mod usage;
 mod view;
 mod who;
 
+pub use census::{Planned, PortRow, PortStatus, Remark, census};
 pub use orphan::{marked, orphan_tree, supervised_tree};
-pub use ports::{PortOwner, owner_of, port_owner, ports_by_process, ports_of};
+pub use ports::{Held, PortOwner, held, holders, owner_of, port_owner, ports_by_process, ports_of};
 pub use project::project;
 pub use table::Table;
 pub use usage::{Usage, usage};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use super::Table;
-use crate::model::Pid;
+use crate::model::{Identity, Pid};
 use crate::sys::process::{self, Process};
 use crate::sys::sockets::{self, Listener};
 use crate::sys::user;
@@ -35,7 +35,7 @@ pub fn ports_by_process(
         if wanted.left == 0 {
             break;
         }
-        let mut ports = wanted.take_from(pid);
+        let mut ports: Vec<u16> = wanted.take_from(pid).into_iter().map(|(_, port)| port).collect();
         if !ports.is_empty() {
             ports.sort_unstable();
             ports.dedup();
@@ -65,21 +65,81 @@ impl Wanted {
         Wanted { left: sockets.len(), sockets }
     }
 
-    /// The ports of the wanted sockets that this process holds; they are not wanted any more.
-    fn take_from(&mut self, pid: Pid) -> Vec<u16> {
-        let mut ports = Vec::new();
+    /// Inode and port of the wanted sockets that this process holds; they are not wanted any more.
+    fn take_from(&mut self, pid: Pid) -> Vec<(u64, u16)> {
+        let mut taken = Vec::new();
         process::each_socket(pid, &mut |inode| {
             if let Ok(at) = self.sockets.binary_search_by_key(&inode, |socket| socket.0) {
                 let (_, port, found) = &mut self.sockets[at];
                 if !std::mem::replace(found, true) {
-                    ports.push(*port);
+                    taken.push((inode, *port));
                     self.left -= 1;
                 }
             }
             if self.left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        ports
+        taken
     }
+}
+
+/// A port, and one of those who listen on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The port.
+    pub port: u16,
+    /// The process: of a server and its workers the topmost. `None` when it cannot be seen.
+    pub pid: Option<Pid>,
+    /// Its process group; 0 when it cannot be seen.
+    pub group: i32,
+    /// The user who made the sockets.
+    pub uid: u32,
+    /// The addresses that it listens on, sorted.
+    pub addrs: Vec<IpAddr>,
+}
+
+/// Who listens on what: each port and process once, sorted.
+pub fn held(listeners: &[Listener], table: &Table) -> Vec<Held> {
+    // As in `ports_by_process`: what cannot be found must not keep the search from ending early.
+    let own = user::uid();
+    let mut wanted = Wanted::new(listeners.iter().filter(|one| own == 0 || one.uid == own));
+    let mut holders: BTreeMap<u64, &Process> = BTreeMap::new();
+    for process in table.processes().iter().filter(|process| !process.is_dead()) {
+        if wanted.left == 0 {
+            break;
+        }
+        for (inode, _) in wanted.take_from(process.pid) {
+            let socket: Vec<Listener> = listeners.iter().filter(|one| one.inode == inode).cloned().collect();
+            holders.insert(inode, topmost(process, &socket, table));
+        }
+    }
+    let mut all: BTreeMap<(u16, Option<Pid>, u32), Held> = BTreeMap::new();
+    for one in listeners {
+        let process = holders.get(&one.inode);
+        let pid = process.map(|process| process.pid);
+        // Two sockets of one process may have different users; its own is asked of the process.
+        let uid = if pid.is_some() { 0 } else { one.uid };
+        let held = all.entry((one.port, pid, uid)).or_insert_with(|| Held {
+            port: one.port,
+            pid,
+            group: process.map_or(0, |process| process.pgid),
+            uid: one.uid,
+            addrs: Vec::new(),
+        });
+        held.addrs.push(one.addr);
+        held.addrs.sort_unstable();
+    }
+    all.into_values().collect()
+}
+
+/// Every process that holds one of these sockets, workers too, parents before what they forked.
+pub fn holders(sockets: &[Listener], table: &Table) -> Vec<Identity> {
+    let mut found: Vec<&Process> = table
+        .processes()
+        .iter()
+        .filter(|process| !process.is_dead() && !Wanted::new(sockets).take_from(process.pid).is_empty())
+        .collect();
+    found.sort_unstable_by_key(|process| (process.start, process.pid));
+    found.into_iter().map(Process::identity).collect()
 }
 
 /// Who listens on a port.
@@ -114,18 +174,8 @@ pub fn port_owner(port: u16) -> Option<PortOwner> {
 pub fn owner_of(port: u16, listeners: &[Listener], table: &Table) -> Option<PortOwner> {
     let here: Vec<Listener> = listeners.iter().filter(|one| one.port == port).cloned().collect();
     let first = here.first()?;
-    let mut wanted = Wanted::new(&here);
-    let mut pids: Vec<Pid> = Vec::new();
-    for process in table.processes().iter().filter(|process| !process.is_dead()) {
-        if wanted.left == 0 {
-            break;
-        }
-        if !wanted.take_from(process.pid).is_empty() {
-            pids.push(topmost(process, &here, table));
-        }
-    }
-    pids.sort_unstable();
-    pids.dedup();
+    // Sorted by PID, and without those that cannot be seen.
+    let pids: Vec<Pid> = held(&here, table).into_iter().filter_map(|one| one.pid).collect();
     let pid = pids.first().copied();
     Some(PortOwner {
         port,
@@ -139,7 +189,7 @@ pub fn owner_of(port: u16, listeners: &[Listener], table: &Table) -> Option<Port
 
 /// The highest process of an unbroken line of parents from `holder` that hold one of these sockets too: the server
 /// that forked it.
-fn topmost(holder: &Process, sockets: &[Listener], table: &Table) -> Pid {
+fn topmost<'a>(holder: &'a Process, sockets: &[Listener], table: &'a Table) -> &'a Process {
     let mut top = holder;
     while let Some(parent) = Pid::new(top.ppid).and_then(|pid| table.get(pid)) {
         // A parent that is younger is a reused PID; without this look it could also lead in a ring.
@@ -149,7 +199,7 @@ fn topmost(holder: &Process, sockets: &[Listener], table: &Table) -> Pid {
         }
         top = parent;
     }
-    top.pid
+    top
 }
 
 fn command(pid: Pid, table: &Table) -> String {
@@ -200,6 +250,27 @@ mod tests {
         assert_eq!(owner.uid, crate::sys::user::uid());
         assert_eq!(owner.command, std::env::args().collect::<Vec<_>>().join(" "));
         drop(listener);
+    }
+
+    #[test]
+    fn who_holds_several_ports_is_named_with_each() {
+        let ((_a, first), (b, second)) = (listen(), listen());
+        let v6 = TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, first)).ok();
+        let mut listeners = sockets::listeners().unwrap();
+        listeners.retain(|one| [first, second].contains(&one.port));
+        let elsewhere = Listener { port: 1, addr: Ipv4Addr::UNSPECIFIED.into(), inode: u64::MAX, uid: 33 };
+        listeners.push(elsewhere);
+        let found = held(&listeners, &Table::all());
+        let of = |port: u16| found.iter().filter(|one| one.port == port).collect::<Vec<_>>();
+        for (port, count) in [(first, 1 + usize::from(v6.is_some())), (second, 1)] {
+            let [one] = of(port)[..] else { panic!("{found:?}") };
+            assert_eq!((one.pid, one.addrs.len()), (Some(me()), count));
+            assert_ne!(one.group, 0);
+        }
+        assert!(matches!(of(1)[..], [Held { pid: None, uid: 33, group: 0, .. }]), "{found:?}");
+        let holding: Vec<Pid> = holders(&listeners, &Table::all()).iter().map(|one| one.pid).collect();
+        assert_eq!(holding, [me()]);
+        drop(b);
     }
 
     #[test]
