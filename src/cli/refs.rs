@@ -29,7 +29,8 @@ impl Candidate {
 
 /// The places in `all` that `text` means: one for a ref, any number for a glob or `all`.
 ///
-/// The order is: exact name, ID, service or base name, managed port, PID, a unique part of a name.
+/// The order is: exact name, ID, service or base name, managed port, PID, whole dash-separated parts of a name, any
+/// part of one.
 ///
 /// # Errors
 /// Not found when it hits nothing, a conflict that lists them when it hits several, usage for a PID such as 0 or 1.
@@ -49,13 +50,15 @@ pub(super) fn resolve(text: &str, all: &[Candidate]) -> Result<Vec<usize>> {
     let number = text.parse::<u32>().ok();
     let port = number.and_then(|number| u16::try_from(number).ok());
     let pid = number.and_then(|number| i32::try_from(number).ok());
-    let rungs: [&dyn Fn(&Candidate) -> bool; 6] = [
+    let whole = format!("-{text}-");
+    let rungs: [&dyn Fn(&Candidate) -> bool; 7] = [
         &|one| one.name.as_str() == text,
         &|one| number.is_some() && one.id == number,
         &|one| one.base() == text,
         &|one| port.is_some_and(|port| port != 0 && one.ports.contains(&port)),
         &|one| pid.is_some_and(|pid| pid > 1 && one.pid == Some(pid)),
         // A number is an ID, a port or a PID; a part of a name would be a guess.
+        &|one| number.is_none() && format!("-{}-", one.name).contains(&whole),
         &|one| number.is_none() && one.name.as_str().contains(text),
     ];
     for rung in rungs {
@@ -186,6 +189,31 @@ mod tests {
         ] {
             assert_eq!(resolve(text, &some()).unwrap(), hits, "{text}");
         }
+    }
+
+    #[test]
+    fn whole_parts_of_a_name_come_before_any_part_of_one() {
+        let all = vec![
+            candidate(0, "myservice-worker", &[], 10),
+            candidate(1, "coworkers-list", &[], 11),
+            candidate(2, "my-api-http-8000", &[8000], 12),
+            candidate(3, "api2-httpd", &[], 13),
+        ];
+        for (text, hits) in [
+            ("worker", vec![0]),
+            ("coworkers", vec![1]),
+            ("api", vec![2]),
+            ("api-http", vec![2]),
+            ("http", vec![2]),
+            ("httpd", vec![3]),
+            ("workers", vec![1]),
+            ("httpd-", vec![]),
+        ] {
+            assert_eq!(resolve(text, &all).unwrap_or_default(), hits, "{text}");
+        }
+        let two = [all, vec![candidate(4, "other-worker", &[], 14)]].concat();
+        let error = resolve("worker", &two).unwrap_err();
+        assert!(error.message().ends_with("myservice-worker (TSM ID: 0), other-worker (TSM ID: 4)"), "{error}");
     }
 
     #[test]
