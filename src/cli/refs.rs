@@ -213,7 +213,10 @@ mod tests {
         }
         let two = [all, vec![candidate(4, "other-worker", &[], 14)]].concat();
         let error = resolve("worker", &two).unwrap_err();
-        assert!(error.message().ends_with("myservice-worker (TSM ID: 0), other-worker (TSM ID: 4)"), "{error}");
+        assert!(
+            error.message().ends_with("myservice-worker (TSM ID: 0), other-worker (TSM ID: 4)"),
+            "{error}"
+        );
     }
 
     #[test]

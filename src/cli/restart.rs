@@ -45,11 +45,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     for error in &errors {
         outcome.failed(error);
     }
-    let patience = match args.wait {
-        Some(ms) => Patience::Asked(ms),
-        None if context.output.terminal && !context.settings.noninteractive => Patience::Short,
-        None => Patience::None,
-    };
+    let patience = Patience::of(context, args.wait, false);
     let mut done = Vec::new();
     for view in &views {
         let restarted = restart(context, view, args.update_env).and_then(|restarted| {

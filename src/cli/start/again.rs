@@ -1,7 +1,7 @@
 //! Starting a tracked process again that does not run, from its spec or its definition as it now stands.
 
 use super::reserve::{lock_of, ran, runtime_lock, take_over};
-use super::{Context, World, directory, launch, services, user_patterns};
+use super::{Context, World, complain_of_patterns, directory, launch, services, user_patterns};
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance};
 use crate::model::{EnvVar, Origin, Policy, Spec};
@@ -87,6 +87,8 @@ pub(crate) fn respecified(context: &Context, spec: &Spec) -> Result<Spec> {
         Some(dir) => directory(context, dir)?,
         None => spec.dir.clone(),
     };
+    let patterns = user_patterns(context)?;
+    complain_of_patterns(context, patterns.as_deref());
     let request = Request {
         words: vec![definition.command.clone()],
         dir: dir.clone(),
@@ -97,7 +99,7 @@ pub(crate) fn respecified(context: &Context, spec: &Spec) -> Result<Spec> {
         service: Some(ServiceAsk { name: spec.base.clone(), port: definition.port, kind: definition.kind }),
         kind: None,
         env: definition.env.clone().map_or(EnvAsk::Discover, EnvAsk::Named),
-        user_patterns: user_patterns(context)?,
+        user_patterns: patterns,
     };
     let world = World::new(context, &dir);
     let plan = plan::plan(plan::draft(&request, &world)?, &Free)?;

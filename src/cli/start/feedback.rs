@@ -23,6 +23,17 @@ pub(crate) enum Patience {
     Asked(u64),
 }
 
+impl Patience {
+    /// As asked; else short where a person looks on.
+    pub(crate) fn of(context: &Context, wait: Option<u64>, no_wait: bool) -> Self {
+        match (wait, no_wait) {
+            (Some(ms), _) => Patience::Asked(ms),
+            (None, false) if context.output.terminal && !context.settings.noninteractive => Patience::Short,
+            _ => Patience::None,
+        }
+    }
+}
+
 /// How long a person is kept waiting without having asked for it.
 const SHORT: Duration = Duration::from_secs(3);
 

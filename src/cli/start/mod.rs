@@ -38,15 +38,12 @@ pub(super) struct Ask {
     origin: Origin,
     /// The options, in a fixed order: part of "the same process?".
     options: Vec<String>,
+    /// What the user should hear of the definition.
+    remarks: Vec<String>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
-    let patience = match (args.wait, args.no_wait) {
-        (Some(ms), _) => Patience::Asked(ms),
-        (None, true) => Patience::None,
-        (None, false) if context.output.terminal && !context.settings.noninteractive => Patience::Short,
-        _ => Patience::None,
-    };
+    let patience = Patience::of(context, args.wait, args.no_wait);
     let asked_dir = args.dir.as_ref().map(|dir| directory(context, dir)).transpose()?;
     if let Some(view) = tracked(context, args)? {
         return start_tracked(context, args, &view, patience);
@@ -59,10 +56,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         Some(definition) => Ask::of_service(context, args, &definition, asked_dir.as_deref(), here)?,
         None => Ask::of_command(context, args, here)?,
     };
+    complain_of_patterns(context, ask.request.user_patterns.as_deref());
+    let say = |text: &str| context.output.remark(text);
     if args.dry_run {
-        return dry_run(context, &ask, args.json);
+        return dry_run(context, &ask, args.json, &say);
     }
-    start(context, &ask, patience, args.json)
+    match begin(context, &ask, &say)? {
+        Begun::Already(view) => feedback::already(context, &view, args.json),
+        Begun::Started(name, pid) => report(context, &name, pid, patience, args.json, "Started"),
+    }
 }
 
 /// The absolute directory that `--dir` means.
@@ -185,9 +187,6 @@ impl Ask {
         asked_dir: Option<&Path>,
         here: PathBuf,
     ) -> Result<Self> {
-        for remark in &definition.remarks {
-            context.output.remark(remark);
-        }
         let dir = match (asked_dir, &definition.dir) {
             (Some(dir), _) => dir.to_owned(),
             (None, Some(dir)) => directory(context, dir)?,
@@ -213,14 +212,9 @@ impl Ask {
             env,
             user_patterns: user_patterns(context)?,
         };
-        let vars = definition.env_vars.clone();
-        Self::finish(
-            args,
-            request,
-            definition.policy(Policy::default()),
-            vars,
-            Origin::Service(definition.name.clone()),
-        )
+        let (policy, vars) = (definition.policy(Policy::default()), definition.env_vars.clone());
+        let ask = Self::finish(args, request, policy, vars, Origin::Service(definition.name.clone()))?;
+        Ok(Ask { remarks: definition.remarks.clone(), ..ask })
     }
 
     fn finish(
@@ -264,7 +258,7 @@ impl Ask {
             reload: base.reload,
         };
         let options = options(args);
-        Ok(Ask { request, policy, env_vars, secrets, origin, options })
+        Ok(Ask { request, policy, env_vars, secrets, origin, options, remarks: Vec::new() })
     }
 }
 
@@ -279,39 +273,58 @@ fn is_variable(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn user_patterns(context: &Context) -> Result<Option<String>> {
+/// The text of the user's patterns, if there are any.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub(super) fn user_patterns(context: &Context) -> Result<Option<String>> {
     let path = context.layout.patterns();
-    let text = match std::fs::read(&path) {
+    match std::fs::read(&path) {
         // A line that is no text is a broken line, and skipped like one.
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("read", &path, &error)),
-    };
-    for (line, why) in plan::Patterns::problems(&text) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", &path, &error)),
+    }
+}
+
+/// Names the lines of the user's patterns that are skipped.
+pub(super) fn complain_of_patterns(context: &Context, text: Option<&str>) {
+    let path = context.layout.patterns();
+    for (line, why) in text.map(plan::Patterns::problems).unwrap_or_default() {
         context.output.remark(&format!("{}:{line}: skipped: {why}", path.display()));
     }
-    Ok(Some(text))
 }
 
 /// How often a start is tried again when the one that it waited for came to nothing.
 const TRIES: usize = 5;
 
-fn start(context: &Context, ask: &Ask, patience: Patience, json: bool) -> Result<()> {
+/// What a start came to.
+pub(super) enum Begun {
+    /// The same process runs already.
+    Already(Box<View>),
+    /// It was started: its name and PID.
+    Started(Name, i32),
+}
+
+/// Starts what was asked for, unless it runs already; remarks go to `say`.
+///
+/// # Errors
+/// A conflict when the port or the name is taken; why the program does not run.
+pub(super) fn begin(context: &Context, ask: &Ask, say: &dyn Fn(&str)) -> Result<Begun> {
+    ask.remarks.iter().for_each(|remark| say(remark));
     for _ in 0..TRIES {
         let world = World::new(context, &ask.request.dir);
         let draft = plan::draft(&ask.request, &world)?;
         match reserve::reserve(context, ask, &draft)? {
             Outcome::Running(view) if view.status == State::Stopping => feedback::outlast(&view)?,
-            Outcome::Running(view) => return feedback::already(context, &view, json),
+            Outcome::Running(view) => return Ok(Begun::Already(view)),
             Outcome::Starting(dir, run) => {
                 if let Some(view) = feedback::settled(context, &dir, run) {
-                    return feedback::already(context, &view, json);
+                    return Ok(Begun::Already(Box::new(view)));
                 }
             }
             Outcome::Reserved(reservation) => {
-                for remark in reservation.remarks.iter().chain(&world.remarks()) {
-                    context.output.remark(remark);
-                }
+                reservation.remarks.iter().chain(&world.remarks()).for_each(|remark| say(remark));
                 let overlay = world.overlay();
                 let order = Order {
                     fresh: reservation.is_fresh(),
@@ -324,23 +337,22 @@ fn start(context: &Context, ask: &Ask, patience: Patience, json: bool) -> Result
                 env.extend(ask.secrets.iter().cloned());
                 let name = reservation.spec.name.clone();
                 let pid = reservation.launch(context, &env, &order)?;
-                return report(context, &name, pid, patience, json, "Started");
+                return Ok(Begun::Started(name, pid));
             }
         }
     }
     Err(Error::failed("another start of the same command failed again and again; see its error"))
 }
 
-fn dry_run(context: &Context, ask: &Ask, json: bool) -> Result<()> {
+fn dry_run(context: &Context, ask: &Ask, json: bool, say: &dyn Fn(&str)) -> Result<()> {
+    ask.remarks.iter().for_each(|remark| say(remark));
     let world = World::new(context, &ask.request.dir);
     let draft = plan::draft(&ask.request, &world)?;
     let plan = match reserve::plan_only(context, ask, draft)? {
         Planned::New(plan) => plan,
         Planned::Runs(view) => return feedback::already(context, &view, json),
     };
-    for remark in plan.remarks.iter().chain(&world.remarks()) {
-        context.output.remark(remark);
-    }
+    plan.remarks.iter().chain(&world.remarks()).for_each(|remark| say(remark));
     if json {
         return context.output.json(&serde_json::json!({
             "schema": crate::model::SCHEMA,
