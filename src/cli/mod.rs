@@ -9,6 +9,7 @@ mod info;
 mod list;
 mod logs;
 mod output;
+mod patterns;
 mod refs;
 mod restart;
 mod services;
@@ -68,6 +69,7 @@ enum Verb {
     Enable(services::EnableArgs),
     Disable(services::DisableArgs),
     Show(services::ShowArgs),
+    Patterns(patterns::Args),
 }
 
 /// Runs the program and returns its exit code.
@@ -141,6 +143,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Enable(args) => services::enable(context, &args),
         Verb::Disable(args) => services::disable(context, &args),
         Verb::Show(args) => services::show(context, &args),
+        Verb::Patterns(args) => patterns::run(context, &args),
     }
 }
 

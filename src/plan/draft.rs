@@ -68,6 +68,11 @@ pub(super) struct Ladder {
 }
 
 impl Draft {
+    /// The line of a patterns file that knows the command.
+    pub fn pattern(&self) -> Option<&Pattern> {
+        self.ladder.pattern.as_ref()
+    }
+
     /// The text of `PORT` in the env file, where it is meant for this command: a file that TSM only found says nothing
     /// to a worker that is known to have no port.
     pub(super) fn env_port(&self) -> Option<&str> {

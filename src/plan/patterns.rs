@@ -35,6 +35,8 @@ pub struct Pattern {
     pub template: String,
     /// The line's number in its file, from 1.
     pub line: usize,
+    /// It came with TSM.
+    pub built_in: bool,
 }
 
 /// A patterns file.
@@ -49,7 +51,9 @@ pub struct Patterns {
 impl Patterns {
     /// The patterns that come with TSM.
     pub fn built_in() -> Self {
-        Self::parse(BUILT_IN)
+        let mut patterns = Self::parse(BUILT_IN);
+        patterns.lines.iter_mut().for_each(|pattern| pattern.built_in = true);
+        patterns
     }
 
     /// Reads the text of a patterns file; a broken line is noted and passed over.
@@ -112,6 +116,7 @@ impl Pattern {
             port,
             template: if template.is_empty() { "{cmd}".into() } else { template.to_owned() },
             line: number,
+            built_in: false,
         };
         pattern.template_words().map(|_| pattern)
     }

@@ -17,6 +17,7 @@ mod kit;
 mod list;
 mod logs;
 mod parallel;
+mod patterns;
 mod ready;
 mod refs;
 mod restarts;

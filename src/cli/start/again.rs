@@ -1,11 +1,12 @@
 //! Starting a tracked process again that does not run, from its spec or its definition as it now stands.
 
+use super::ports::Free;
 use super::reserve::{lock_of, ran, runtime_lock, take_over};
 use super::{Context, World, complain_of_patterns, directory, launch, services, user_patterns};
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance};
 use crate::model::{EnvVar, Origin, Policy, Spec};
-use crate::plan::{self, EnvAsk, Facts, Holder, Ports, Request, ServiceAsk};
+use crate::plan::{self, EnvAsk, Facts, Holder, Ports as _, Request, ServiceAsk};
 use crate::store;
 use crate::supervisor::{Order, environment};
 
@@ -102,7 +103,7 @@ pub(crate) fn respecified(context: &Context, spec: &Spec) -> Result<Spec> {
         user_patterns: patterns,
     };
     let world = World::new(context, &dir);
-    let plan = plan::plan(plan::draft(&request, &world)?, &Free)?;
+    let plan = plan::plan(plan::draft(&request, &world)?, &Free(1..=u16::MAX))?;
     Ok(Spec {
         kind: plan.kind,
         argv: plan.argv,
@@ -120,21 +121,4 @@ pub(crate) fn respecified(context: &Context, spec: &Spec) -> Result<Spec> {
         reasons: plan.reasons,
         ..spec.clone()
     })
-}
-
-/// A machine on which every port is free: for the port that the process itself holds.
-struct Free;
-
-impl Ports for Free {
-    fn holder(&self, _port: u16) -> Option<Holder> {
-        None
-    }
-
-    fn sticky(&self, _dir: &std::path::Path, _base: &crate::model::Name) -> Option<u16> {
-        None
-    }
-
-    fn range(&self) -> std::ops::RangeInclusive<u16> {
-        1..=u16::MAX
-    }
 }

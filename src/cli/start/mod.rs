@@ -5,6 +5,7 @@ mod args;
 mod facts;
 mod feedback;
 mod ports;
+mod preview;
 mod reserve;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use reserve::{Outcome, Planned};
 pub(super) use again::{again_in, respecified};
 pub(super) use args::{Args, parse_seconds};
 pub(super) use feedback::{Patience, report, settle};
+pub(super) use preview::{Preview, preview};
 pub(super) use reserve::runtime_lock;
 
 /// Everything that was asked of one start.

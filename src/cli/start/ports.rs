@@ -67,3 +67,21 @@ impl Ports for Machine<'_> {
         self.range.clone()
     }
 }
+
+/// A machine on which every port is free, and that allocates from this range: for the port that a process itself holds,
+/// and for what a command would get elsewhere.
+pub(super) struct Free(pub(super) RangeInclusive<u16>);
+
+impl Ports for Free {
+    fn holder(&self, _port: u16) -> Option<Holder> {
+        None
+    }
+
+    fn sticky(&self, _dir: &Path, _base: &Name) -> Option<u16> {
+        None
+    }
+
+    fn range(&self) -> RangeInclusive<u16> {
+        self.0.clone()
+    }
+}
