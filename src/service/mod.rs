@@ -7,6 +7,7 @@ mod keys;
 mod link;
 mod nearest;
 mod values;
+mod write;
 
 pub use catalog::{Catalog, Entry};
 pub use definition::Definition;

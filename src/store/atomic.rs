@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
+use tempfile::{NamedTempFile, PersistError};
+
 use crate::error::{Error, Result};
 
 /// What a crash of the machine may cost.
@@ -20,6 +22,29 @@ pub enum Durability {
 /// # Errors
 /// When the directory cannot be written or is full; the old file is then as it was and nothing else is left.
 pub fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
+    place(path, bytes, durability, |fresh| fresh.persist(path))
+}
+
+/// As [`write`], where no file is yet: one that is there, or comes to be there meanwhile, stays.
+///
+/// # Errors
+/// As [`write`]; a conflict when a file is there.
+pub fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
+    let placed = place(path, bytes, durability, |fresh| fresh.persist_noclobber(path));
+    placed.map_err(|error| match error.io_kind() {
+        Some(std::io::ErrorKind::AlreadyExists) => {
+            Error::conflict(format!("{} exists already", path.display()))
+        }
+        _ => error,
+    })
+}
+
+fn place(
+    path: &Path,
+    bytes: &[u8],
+    durability: Durability,
+    persist: impl FnOnce(NamedTempFile) -> Result<File, PersistError>,
+) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let failed = |error: &std::io::Error| Error::io("write", path, error);
     let mut fresh = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(|e| failed(&e))?;
@@ -27,7 +52,7 @@ pub fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
     if durability == Durability::Synced {
         fresh.as_file().sync_data().map_err(|e| failed(&e))?;
     }
-    fresh.persist(path).map_err(|e| failed(&e.error))?;
+    persist(fresh).map_err(|e| failed(&e.error))?;
     if durability == Durability::Synced {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| failed(&e))?;
     }
@@ -47,6 +72,18 @@ mod tests {
             write(&path, text.as_bytes(), durability).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_replaces_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        write_new(&path, b"first", Durability::Synced).unwrap();
+        let error = write_new(&path, b"second", Durability::Synced).unwrap_err();
+        assert_eq!(error.kind(), crate::error::Kind::Conflict);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -71,6 +71,14 @@ impl Layout {
         self.root.join("services-available")
     }
 
+    /// Makes that directory, for this user only.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create_services(&self) -> Result<()> {
+        create_dir(&self.services_available())
+    }
+
     /// Links to the enabled definitions.
     pub fn services_enabled(&self) -> PathBuf {
         self.root.join("services-enabled")

@@ -8,7 +8,7 @@ mod layout;
 mod ports;
 mod record;
 
-pub use atomic::{Durability, write};
+pub use atomic::{Durability, write, write_new};
 pub use entry::{Entry, entries, entry};
 pub use layout::{Layout, ProcessDir};
 pub use ports::StickyPorts;
