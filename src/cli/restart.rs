@@ -14,7 +14,6 @@ use crate::inspect::View;
 use crate::model::{EnvSource, Killed, Pid, Spec, State};
 use crate::store::{self, Durability};
 use crate::supervisor::environment::{self, Var};
-use crate::sys::process;
 
 /// Restart processes under the same ID, name and port.
 ///
@@ -149,15 +148,9 @@ fn awaited(view: &View, waited: Result<Waited>) -> Result<Waited> {
 
 /// The environment that a process without supervisor was started with, as far as the kernel still has it.
 fn environment_of(pid: Pid) -> Result<Vec<Var>> {
-    use std::ffi::OsString;
-    use std::os::unix::ffi::OsStringExt;
-    let bytes = process::environ(pid).map_err(|error| {
+    let vars = environment::of_process(pid).map_err(|error| {
         Error::failed(format!("cannot read the environment of PID {pid}: {}", crate::error::plain(&error)))
             .hint("tsm restart --update-env takes this shell's instead")
     })?;
-    let vars = bytes.split(|byte| *byte == 0).filter_map(|entry| {
-        let at = entry.iter().position(|byte| *byte == b'=')?;
-        Some((OsString::from_vec(entry[..at].to_vec()), OsString::from_vec(entry[at + 1..].to_vec())))
-    });
-    Ok(environment::captured(vars))
+    Ok(environment::captured(vars.into_iter()))
 }

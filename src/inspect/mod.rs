@@ -13,7 +13,7 @@ mod view;
 mod who;
 
 pub use census::{Planned, PortRow, PortStatus, Remark, census};
-pub use orphan::{marked, orphan_tree, supervised_tree};
+pub use orphan::{Marks, oldest, orphan_tree, supervised_tree};
 pub use ports::{Held, PortOwner, held, holders, owner_of, port_owner, ports_by_process, ports_of};
 pub use project::project;
 pub use table::Table;

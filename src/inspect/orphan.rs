@@ -1,26 +1,53 @@
 //! The processes that a dead supervisor left behind (design.md section 10).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::Table;
 use crate::model::{Identity, Pid};
 use crate::sys::process::{self, Process};
 use crate::sys::{reaper, user};
 
-/// Every process of this user whose environment has exactly `TSM_SOCKET=socket`: the marker that children inherit
-/// through sessions and double forks. Neither zombies nor the calling process, which may stand inside such a tree.
-pub fn marked(socket: &str, table: &Table) -> Vec<Identity> {
-    let marker = format!("TSM_SOCKET={socket}");
-    let own = std::process::id() as i32;
-    table
-        .processes()
-        .iter()
-        .filter(|process| !process.is_dead() && process.pid.get() != own)
-        .filter(|process| process::environ(process.pid).is_ok_and(|environ| has(&environ, marker.as_bytes())))
-        // Only root may read the environment of others at all, so this is asked of few.
-        .filter(|process| process::owner(process.pid) == Some(user::uid()))
-        .map(Process::identity)
-        .collect()
+/// The processes of this user by the marker in their environment, `TSM_SOCKET`: children inherit it through sessions
+/// and double forks. Neither zombies nor the calling process, which may stand inside such a tree.
+#[derive(Debug, Default)]
+pub struct Marks(BTreeMap<Vec<u8>, Vec<Identity>>);
+
+impl Marks {
+    /// Reads the environment of every process in `table`.
+    pub fn of(table: &Table) -> Marks {
+        let own = std::process::id() as i32;
+        let mut marks: BTreeMap<Vec<u8>, Vec<Identity>> = BTreeMap::new();
+        for process in table.processes() {
+            if process.is_dead() || process.pid.get() == own {
+                continue;
+            }
+            let Ok(environ) = process::environ(process.pid) else { continue };
+            // Only root may read the environment of others at all, so the second is asked of few.
+            if let Some(socket) = mark(&environ).filter(|_| process::owner(process.pid) == Some(user::uid()))
+            {
+                marks.entry(socket.to_vec()).or_default().push(process.identity());
+            }
+        }
+        Marks(marks)
+    }
+
+    /// Those whose marker is exactly `socket`.
+    pub fn by(&self, socket: &Path) -> &[Identity] {
+        self.0.get(socket.as_os_str().as_bytes()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The sockets that there are.
+    pub fn sockets(&self) -> impl Iterator<Item = &Path> {
+        self.0.keys().map(|socket| Path::new(OsStr::from_bytes(socket)))
+    }
+}
+
+/// The value of `TSM_SOCKET` in `environ` (each entry ended by a NUL).
+fn mark(environ: &[u8]) -> Option<&[u8]> {
+    environ.split(|&byte| byte == 0).find_map(|entry| entry.strip_prefix(b"TSM_SOCKET="))
 }
 
 /// The living processes below `supervisor`, parents before their children.
@@ -32,7 +59,7 @@ pub fn supervised_tree(supervisor: Pid, socket: &str) -> Vec<Process> {
     }
     let table = Table::all();
     let mut tree: Vec<Process> = table.descendants(supervisor).into_iter().cloned().collect();
-    for identity in marked(socket, &table) {
+    for identity in Marks::of(&table).by(Path::new(socket)) {
         let known = identity.pid == supervisor || tree.iter().any(|process| process.pid == identity.pid);
         tree.extend(table.get(identity.pid).filter(|_| !known).cloned());
     }
@@ -44,22 +71,27 @@ pub fn supervised_tree(supervisor: Pid, socket: &str) -> Vec<Process> {
 /// calling process.
 pub fn orphan_tree(main: Option<&Identity>, same_boot: bool, socket: &str) -> Vec<Process> {
     let table = Table::all();
-    let main = main.filter(|main| same_boot && table.is_alive(main)).copied();
-    let roots: Vec<Pid> =
-        main.into_iter().chain(marked(socket, &table)).map(|identity| identity.pid).collect();
+    let main = main.filter(|_| same_boot);
+    tree_of(&table, main, Marks::of(&table).by(Path::new(socket)))
+}
+
+/// The trees of `main`, if that very process is alive, and of `marked`.
+pub(super) fn tree_of(table: &Table, main: Option<&Identity>, marked: &[Identity]) -> Vec<Process> {
+    let main = main.filter(|main| table.is_alive(main));
+    let roots: Vec<Pid> = main.into_iter().chain(marked).map(|identity| identity.pid).collect();
     let own = std::process::id() as i32;
-    union(&table, &roots).into_iter().filter(|process| process.pid.get() != own).cloned().collect()
+    union(table, &roots).into_iter().filter(|process| process.pid.get() != own).cloned().collect()
+}
+
+/// The oldest of these processes.
+pub fn oldest(tree: &[Process]) -> Option<Identity> {
+    tree.iter().min_by_key(|process| (process.start, process.pid)).map(Process::identity)
 }
 
 /// The trees of `roots`, each process once.
 fn union<'a>(table: &'a Table, roots: &[Pid]) -> Vec<&'a Process> {
     let mut seen = HashSet::new();
     roots.iter().flat_map(|&root| table.tree(root)).filter(|process| seen.insert(process.pid)).collect()
-}
-
-/// True when `environ` (each entry ended by a NUL) has exactly this entry.
-fn has(environ: &[u8], entry: &[u8]) -> bool {
-    environ.split(|&byte| byte == 0).any(|one| one == entry)
 }
 
 #[cfg(test)]
@@ -106,9 +138,11 @@ mod tests {
         let socket = format!("/tmp/tsm-test-{}/control.sock", std::process::id());
         let shell = Shell::start(&socket);
         let identity = process::read(shell.pid()).unwrap().identity();
-        assert!(marked(&socket, &Table::all()).contains(&identity));
+        let marks = Marks::of(&Table::all());
+        assert!(marks.by(Path::new(&socket)).contains(&identity));
+        assert!(marks.sockets().any(|one| one == Path::new(&socket)));
         for near in [&socket[1..], &socket[..socket.len() - 1], &format!("{socket}x"), ""] {
-            assert!(!marked(near, &Table::all()).contains(&identity), "{near}");
+            assert!(!marks.by(Path::new(near)).contains(&identity), "{near}");
         }
 
         let by_mark = orphan_tree(None, true, &socket);
@@ -141,14 +175,14 @@ mod tests {
     #[test]
     fn the_marker_is_a_whole_entry() {
         for (environ, found) in [
-            (&b"A=1\0TSM_SOCKET=/s\0"[..], true),
-            (b"TSM_SOCKET=/s", true),
-            (b"XTSM_SOCKET=/s\0", false),
-            (b"TSM_SOCKET=/s2\0", false),
-            (b"A=TSM_SOCKET=/s\0", false),
-            (b"", false),
+            (&b"A=1\0TSM_SOCKET=/s\0"[..], Some(&b"/s"[..])),
+            (b"TSM_SOCKET=/s", Some(b"/s")),
+            (b"XTSM_SOCKET=/s\0", None),
+            (b"TSM_SOCKET=/s2\0TSM_SOCKET=/s\0", Some(b"/s2")),
+            (b"A=TSM_SOCKET=/s\0", None),
+            (b"", None),
         ] {
-            assert_eq!(has(environ, b"TSM_SOCKET=/s"), found, "{environ:?}");
+            assert_eq!(mark(environ), found, "{environ:?}");
         }
     }
 }

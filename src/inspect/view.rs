@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Table, marked, ports_by_process, usage};
+use super::orphan::tree_of;
+use super::{Marks, Table, ports_by_process, usage};
 use crate::control::client::Client;
 use crate::control::message::{Request, StatusReply};
 use crate::model::{Exit, Identity, Kind, Name, Pid, State, Status};
 use crate::store::{self, Entry, Layout, ProcessDir, Record};
 use crate::sys::process::{self, Process};
-use crate::sys::{boot, clock, sockets};
+use crate::sys::{boot, clock, lock, sockets};
 
 /// Up to so many trees are walked one by one; for more, one pass over all processes is cheaper.
 const FEW: usize = 16;
@@ -210,12 +211,18 @@ impl View {
     }
 
     /// True when the main process runs as a child of the recorded supervisor: then that supervisor lives, because an
-    /// orphan would have another parent.
+    /// orphan would have another parent. One that was adopted has another parent anyway: for it the lock is looked at.
     fn is_proven(&self, table: &Table) -> bool {
-        self.main.is_some_and(|main| {
-            table.is_alive(&main)
-                && table.get(main.pid).is_some_and(|process| Some(process.ppid) == self.supervisor_pid)
-        })
+        let Some(main) = self.main.filter(|main| table.is_alive(main)) else { return false };
+        if self.is_adopted() {
+            return lock::is_held(&self.dir.lock());
+        }
+        table.get(main.pid).is_some_and(|process| Some(process.ppid) == self.supervisor_pid)
+    }
+
+    /// True when the tree is not below the supervisor, because that was given to a program that ran already.
+    fn is_adopted(&self) -> bool {
+        self.record.as_ref().is_some_and(|status| status.adopted && status.state.supervised())
     }
 
     /// Its main process is not what the file says: does a supervisor hold the lock, and what has become of it?
@@ -248,17 +255,8 @@ impl View {
     }
 
     /// Looks for what a process without supervisor left: then it is not lost but runs unsupervised.
-    fn find_lost(&mut self, table: &Table) {
-        let socket = self.dir.address(&self.dir.socket()).to_string_lossy().into_owned();
-        let mut tree: Vec<Process> = match self.main.filter(|main| table.is_alive(main)) {
-            Some(main) => table.tree(main.pid).into_iter().cloned().collect(),
-            None => Vec::new(),
-        };
-        for identity in marked(&socket, table) {
-            if !tree.iter().any(|process| process.pid == identity.pid) {
-                tree.extend(table.get(identity.pid).cloned());
-            }
-        }
+    fn find_lost(&mut self, table: &Table, marks: &Marks) {
+        let tree = self.marked_tree(table, marks);
         if !tree.is_empty() {
             self.status = State::Unsupervised;
             self.note = Some("its supervisor was killed; tsm stop and restart still work".into());
@@ -266,10 +264,17 @@ impl View {
         }
     }
 
+    /// The main process, what carries its marker, and everything below them.
+    fn marked_tree(&self, table: &Table, marks: &Marks) -> Vec<Process> {
+        tree_of(table, self.main.as_ref(), marks.by(&self.dir.address(&self.dir.socket())))
+    }
+
     /// Takes over what the processes of the tree say.
-    fn join(&mut self, table: &Table, now: u64, wall: u64) {
+    fn join(&mut self, table: &Table, marks: &Marks, now: u64, wall: u64) {
         self.pid = self.main.filter(|main| table.is_alive(main)).map(|main| main.pid.get());
-        if self.status != State::Unsupervised {
+        if self.status != State::Unsupervised && self.is_adopted() {
+            self.tree = self.marked_tree(table, marks);
+        } else if self.status != State::Unsupervised {
             let root = self.supervisor_pid.and_then(Pid::new);
             self.tree =
                 root.map(|root| table.descendants(root).into_iter().cloned().collect()).unwrap_or_default();
@@ -288,7 +293,10 @@ impl View {
 pub fn verify(layout: &Layout, views: &mut [View]) {
     let said_live = |view: &View| view.status.live();
     let open: Vec<Pid> = views.iter().filter(|view| said_live(view)).flat_map(View::roots).collect();
-    let mut table = if open.len() <= 2 * FEW {
+    let mut everything = views.iter().any(View::is_adopted);
+    let mut table = if everything {
+        Table::all()
+    } else if open.len() <= 2 * FEW {
         Table::below(&open)
     } else {
         // Each supervisor is proven by its child; reading a thousand of them costs as much as their programs.
@@ -304,19 +312,23 @@ pub fn verify(layout: &Layout, views: &mut [View]) {
             doubtful.push(at);
         }
     }
+    let lost = |view: &View| view.status == State::Lost;
     if !doubtful.is_empty() {
         table = Table::all();
-        for at in doubtful {
-            if views[at].status == State::Lost {
-                views[at].find_lost(&table);
-            }
+    }
+    everything = everything || doubtful.iter().any(|at| lost(&views[*at]) || views[*at].is_adopted());
+    // Their environments are read only where a marker must be looked for.
+    let marks = if everything { Marks::of(&table) } else { Marks::default() };
+    for at in doubtful {
+        if lost(&views[at]) {
+            views[at].find_lost(&table, &marks);
         }
     }
     let now = process::clock();
     let wall = clock::wall_ms();
     for view in views.iter_mut() {
         if view.status.live() {
-            view.join(&table, now, wall);
+            view.join(&table, &marks, now, wall);
         } else {
             view.main = None;
             view.pid = None;

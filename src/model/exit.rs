@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The end of a process as `waitpid(2)` reports it.
+/// The end of a process as `waitpid(2)` reports it to its parent; with neither code nor signal it is unknown, because
+/// the supervisor was not the parent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Exit {
@@ -17,7 +18,17 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// True when it exited by itself with code 0.
+    /// An end that nobody could learn anything of but when it was.
+    pub const fn unknown(at_ms: u64) -> Self {
+        Exit { code: None, signal: None, at_ms }
+    }
+
+    /// True when it is not known how it ended.
+    pub const fn is_unknown(&self) -> bool {
+        self.code.is_none() && self.signal.is_none()
+    }
+
+    /// True when it exited by itself with code 0; what is unknown is no success.
     pub fn success(&self) -> bool {
         self.code == Some(0)
     }

@@ -43,6 +43,9 @@ pub struct Status {
     pub main: Option<Identity>,
     /// The supervisor that wrote this.
     pub supervisor: Option<Identity>,
+    /// The main process is not that supervisor's child: the one that had started it was killed, and this one took over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// The boot in which those two are meant.
     pub boot_id: String,
     /// When the current or last run began, in milliseconds since the Unix epoch.

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
 
-use crate::model::{EnvVar, Spec};
+use crate::model::{EnvVar, Pid, Spec};
 use crate::store::ProcessDir;
+use crate::sys::process;
 
 /// A variable and its value.
 pub type Var = (OsString, OsString);
@@ -20,6 +23,20 @@ pub fn captured(vars: impl Iterator<Item = Var>) -> Vec<Var> {
         !name.as_encoded_bytes().starts_with(b"BASH_FUNC_") && !OWN.iter().any(|own| name == OsStr::new(own))
     })
     .collect()
+}
+
+/// The environment that a process was started with, as far as the kernel still has it; [`captured`] makes it one to start
+/// others with.
+///
+/// # Errors
+/// It is gone, or belongs to another user.
+pub fn of_process(pid: Pid) -> io::Result<Vec<Var>> {
+    let bytes = process::environ(pid)?;
+    let vars = bytes.split(|byte| *byte == 0).filter_map(|entry| {
+        let at = entry.iter().position(|byte| *byte == b'=')?;
+        Some((OsString::from_vec(entry[..at].to_vec()), OsString::from_vec(entry[at + 1..].to_vec())))
+    });
+    Ok(vars.collect())
 }
 
 /// The whole environment of the program of `spec`: `base`, changed by the environment file (`set`, `unset`), by the

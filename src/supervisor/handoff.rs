@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
+use crate::model::Identity;
 
 /// The descriptor of the supervisor lock, taken by `start` before the name became visible.
 pub(super) const LOCK_FD: i32 = 3;
@@ -24,6 +25,20 @@ pub struct Order {
     pub set: BTreeMap<String, String>,
     /// Variables that the environment file takes away.
     pub unset: Vec<String>,
+    /// The program runs already: watch it instead of executing it.
+    #[serde(default)]
+    pub adopt: Option<Running>,
+}
+
+/// A program whose supervisor was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Its main process, or the oldest of what is left of its tree.
+    pub main: Identity,
+    /// It was ready before.
+    pub ready: bool,
+    /// The main process that was recorded is gone: the tree is followed until it is empty.
+    pub followed: bool,
 }
 
 /// What came of it.

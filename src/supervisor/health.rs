@@ -10,7 +10,7 @@ use crate::model::{Kind, Pid, State};
 use crate::sys::sockets::{self, Listener};
 use crate::sys::tcp::Connecting;
 
-use super::stop::members;
+use super::tree::Tree;
 
 /// How long a port may take to accept, in milliseconds.
 const ACCEPT_MS: u64 = 1_000;
@@ -41,13 +41,13 @@ fn unhealthy(reason: impl Into<String>) -> Value {
     json!({ "ok": true, "health": "unhealthy", "pong": true, "reason": reason.into() })
 }
 
-/// Begins to find out how the tree below `supervisor` is.
+/// Begins to find out how `tree` is.
 pub(super) fn begin(
     token: Token,
     state: State,
     kind: Kind,
     port: Option<u16>,
-    (supervisor, socket): (Pid, &str),
+    tree: &Tree,
     now: u64,
 ) -> Health {
     if !matches!(state, State::Starting | State::Online) {
@@ -55,7 +55,7 @@ pub(super) fn begin(
     }
     let (Kind::Port, Some(port)) = (kind, port) else { return Health::Now(healthy()) };
     let listeners = sockets::listeners().unwrap_or_default();
-    let tree: Vec<Pid> = members(supervisor, socket).into_iter().map(|member| member.pid).collect();
+    let tree: Vec<Pid> = tree.members().into_iter().map(|member| member.pid).collect();
     let ours = inspect::ports_of(tree.iter().copied(), &listeners);
     if !ours.contains(&port) {
         return Health::Now(unhealthy(not_listening(port, &ours, &listeners)));

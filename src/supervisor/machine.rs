@@ -23,6 +23,15 @@ pub struct Rules {
 pub enum Event {
     /// The supervisor is ready to begin.
     Begin,
+    /// The supervisor is there, and the program that it is for runs already: its first one was killed.
+    Adopted {
+        /// The program was ready before.
+        ready: bool,
+        /// The main process is gone, and what is left of its tree is followed.
+        followed: bool,
+        /// How the run before ended.
+        exit: Option<Exit>,
+    },
     /// The environment file was read.
     EnvRead,
     /// The environment file could not be read; why.
@@ -209,6 +218,9 @@ impl Machine {
     pub fn on(&mut self, event: Event, now: u64) -> Vec<Effect> {
         match (self.phase, event) {
             (Phase::New, Event::Begin) => self.prepare(),
+            (Phase::New, Event::Adopted { ready, followed, exit }) => {
+                self.adopted(ready, followed, exit, now)
+            }
             (Phase::Preparing, Event::EnvRead) => vec![Effect::Spawn],
             (Phase::Preparing, Event::EnvFailed(why)) => self.end(State::Errored, Some(why)),
             (Phase::Preparing, Event::Spawned) => self.spawned(now),
@@ -274,6 +286,15 @@ impl Machine {
         self.note = None;
         let patience = if self.rules.listens { LISTENING_MS } else { SETTLED_MS };
         vec![Effect::Deadline(now + patience)]
+    }
+
+    fn adopted(&mut self, ready: bool, followed: bool, exit: Option<Exit>, now: u64) -> Vec<Effect> {
+        let waits = self.spawned(now);
+        self.exit = exit;
+        self.daemonized = followed;
+        let effects = if ready { self.online(None) } else { waits };
+        self.note = Some("its supervisor was killed, and this one took over".into());
+        effects
     }
 
     fn online(&mut self, note: Option<&str>) -> Vec<Effect> {

@@ -2,6 +2,7 @@
 //!
 //! `machine` decides, `runtime` performs. A verb starts one with [`launch`]; from then on it is alone.
 
+mod adopt;
 mod backoff;
 mod child;
 mod env_reader;
@@ -13,9 +14,10 @@ pub mod machine;
 mod ready;
 mod rotate;
 mod runtime;
-mod stop;
+mod tree;
 mod waiters;
 
+pub use adopt::{Adopted, adopt};
 pub use handoff::Order;
 pub use launch::{Launched, launch};
 pub use runtime::run;

@@ -4,10 +4,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use super::stop::members;
+use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::inspect;
-use crate::model::Pid;
 use crate::sys::{fd, sockets, unix};
 
 /// The first look comes this soon, in milliseconds; the pauses double up to the longest.
@@ -43,16 +42,15 @@ impl Probe {
         Probe { port, pause: FIRST_MS, next: now + FIRST_MS, other_since: None }
     }
 
-    /// Looks at what the tree below `supervisor` listens on.
-    pub(super) fn look(&mut self, supervisor: Pid, socket: &str, now: u64) -> Look {
+    /// Looks at what `tree` listens on.
+    pub(super) fn look(&mut self, tree: &Tree, now: u64) -> Look {
         self.pause = (self.pause * 2).min(LONGEST_MS);
         self.next = now + self.pause;
         let Ok(listeners) = sockets::listeners() else { return Look::NotYet };
         if listeners.is_empty() {
             return Look::NotYet;
         }
-        let ports =
-            inspect::ports_of(members(supervisor, socket).into_iter().map(|member| member.pid), &listeners);
+        let ports = inspect::ports_of(tree.members().into_iter().map(|member| member.pid), &listeners);
         self.judge(&ports, now)
     }
 

@@ -8,7 +8,7 @@
 )]
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -42,6 +42,11 @@ impl Handle {
     /// Which process it is.
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// What can be read as soon as it has ended; none where there are no such descriptors.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
     }
 
     /// True when it still runs; a zombie does not.

@@ -49,7 +49,7 @@ pub(super) fn try_again(
         world.load_env(file)?;
     }
     let overlay = world.overlay();
-    let order = Order { fresh: false, restarts, set: overlay.set, unset: overlay.unset };
+    let order = Order { fresh: false, restarts, set: overlay.set, unset: overlay.unset, adopt: None };
     let Some(lock) = lock_of(&view.dir)? else { return Ok(None) };
     let held = runtime_lock(&context.layout)?;
     if let Some(port) = spec.port {

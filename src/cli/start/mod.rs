@@ -333,6 +333,7 @@ pub(super) fn begin(context: &Context, ask: &Ask, say: &dyn Fn(&str)) -> Result<
                     restarts: 0,
                     set: overlay.set,
                     unset: overlay.unset,
+                    adopt: None,
                 };
                 let mut env = environment::captured(std::env::vars_os());
                 env.retain(|(name, _)| !ask.secrets.iter().any(|(secret, _)| secret == name));

@@ -281,6 +281,7 @@ fn beginning(status: Status, spec: &Spec) -> Status {
         state: State::Starting,
         main: None,
         supervisor: None,
+        adopted: false,
         boot_id: boot::id(),
         retry_ms: None,
         note: None,

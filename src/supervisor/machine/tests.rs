@@ -108,6 +108,44 @@ fn the_last_word_counts_between_stop_and_restart() {
     }
 }
 
+/// A machine whose program had another supervisor before.
+fn adopted(restart: RestartPolicy, ready: bool, followed: bool) -> Machine {
+    let mut machine = Machine::new(rules(restart));
+    machine.go_on_from(2);
+    machine.on(Event::Adopted { ready, followed, exit: Some(exit(9)) }, 0);
+    machine
+}
+
+#[test]
+fn an_adopted_program_is_what_it_was_and_its_unknown_end_is_no_success() {
+    use RestartPolicy::{Always, No, OnFailure};
+    let machine = adopted(OnFailure, true, false);
+    assert_eq!((machine.state(), machine.restarts(), machine.exit()), (State::Online, 2, Some(exit(9))));
+    assert!(machine.note().unwrap().contains("took over"));
+    assert_eq!(adopted(OnFailure, false, false).state(), State::Starting);
+
+    let unknown = Exit::unknown(7);
+    let clearing = [Effect::SignalTree, Effect::Deadline(1_500)];
+    let rows: [(RestartPolicy, bool, bool, &[Effect], State); 6] = [
+        (OnFailure, false, false, &RESTARTED, State::Starting),
+        (Always, false, false, &RESTARTED, State::Starting),
+        (No, false, false, &OVER, State::Exited),
+        (OnFailure, false, true, &clearing, State::Stopping),
+        // The first main process had gone before: what is left is the service.
+        (OnFailure, true, true, &[Effect::Follow], State::Online),
+        (OnFailure, true, false, &RESTARTED, State::Starting),
+    ];
+    for (policy, followed, leftovers, effects, state) in rows {
+        let mut machine = adopted(policy, true, followed);
+        assert_eq!(
+            machine.on(Event::MainEnded { exit: unknown, leftovers }, 500),
+            effects,
+            "{policy} {followed}"
+        );
+        assert_eq!((machine.state(), machine.exit()), (state, Some(unknown)), "{policy} {followed}");
+    }
+}
+
 #[test]
 fn a_program_without_a_port_is_ready_when_it_still_runs_after_a_second() {
     let mut machine = Machine::new(rules(RestartPolicy::No));

@@ -19,8 +19,7 @@ impl Supervisor {
             Request::Status => line(&StatusReply::of(&self.status(), clock::wall_ms())),
             Request::Health => {
                 let state = self.machine.state();
-                let tree = (self.me.pid, self.socket.as_str());
-                match health::begin(token, state, self.spec.kind, self.spec.port, tree, now) {
+                match health::begin(token, state, self.spec.kind, self.spec.port, &self.tree, now) {
                     Health::Now(value) => line(&value),
                     Health::Later(check) => {
                         self.checks.push(check);

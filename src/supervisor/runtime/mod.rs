@@ -1,5 +1,6 @@
 //! The poll loop of one supervisor: tells the machine what happened and does what it decides.
 
+mod adopted;
 mod answers;
 mod log;
 mod publish;
@@ -19,7 +20,7 @@ use super::health::Check;
 use super::machine::{Effect, Event, Machine, Rules};
 use super::ready::{Notify, Probe};
 use super::rotate::{self, Rotator};
-use super::stop;
+use super::tree::{self, Tree};
 use super::waiters::Waiters;
 use crate::control::server::Server;
 use crate::envfile;
@@ -27,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::model::{Identity, Killed, Kind, Pid, Spec, Status};
 use crate::store::{self, Layout, ProcessDir};
 use crate::sys::lock::Lock;
+use crate::sys::pidfd::Handle;
 use crate::sys::poll::{self, Interest};
 use crate::sys::reaper;
 use crate::sys::signals::{Caught, KILL, Signals};
@@ -34,8 +36,8 @@ use crate::sys::{boot, clock, process};
 
 pub use role::run;
 
-/// How often a tree is looked at while it ends, where orphans do not come back to the supervisor.
-const ORPHAN_LOOK_MS: u64 = 50;
+/// How often a tree is looked at while it ends, when the kernel does not tell of that.
+const UNSEEN_LOOK_MS: u64 = 50;
 
 struct Supervisor {
     layout: Layout,
@@ -44,14 +46,15 @@ struct Supervisor {
     machine: Machine,
     me: Identity,
     boot_id: String,
-    /// The marker of the tree: `TSM_SOCKET`.
-    socket: String,
+    tree: Tree,
     signals: Signals,
     server: Server,
     notify: Notify,
     waiters: Waiters,
     checks: Vec<Check>,
     main: Option<Identity>,
+    /// The hold on a main process that is not a child of this supervisor.
+    watch: Option<Handle>,
     log: Rc<fs::File>,
     rotator: Rotator,
     probe: Option<Probe>,
@@ -93,7 +96,11 @@ impl Supervisor {
             .ok_or_else(|| Error::failed("cannot read this supervisor's own start time"))?;
         let now = clock::monotonic_ms();
         Ok(Supervisor {
-            socket: dir.address(&dir.socket()).to_string_lossy().into_owned(),
+            tree: Tree {
+                supervisor: me.pid,
+                socket: dir.address(&dir.socket()).to_string_lossy().into_owned(),
+                adopted: None,
+            },
             machine: Machine::new(rules(&spec)),
             rotator: Rotator::new(live, spec.policy.log, now),
             me: me.identity(),
@@ -109,6 +116,7 @@ impl Supervisor {
             waiters: Waiters::default(),
             checks: Vec::new(),
             main: None,
+            watch: None,
             log: Rc::new(log),
             probe: None,
             reader: None,
@@ -164,6 +172,7 @@ impl Supervisor {
                 fds.extend(reader.fds().map(|fd| (fd, Interest::Read)));
             }
             fds.extend(self.server.interests());
+            fds.extend(self.watch.as_ref().and_then(Handle::fd).map(|fd| (fd, Interest::Read)));
             poll::wait(&fds, timeout).unwrap_or_default()
         };
         let now = clock::monotonic_ms();
@@ -180,6 +189,9 @@ impl Supervisor {
                 }
             }
         }
+        if self.watch.is_some() && ready.last() == Some(&true) {
+            self.reap(now);
+        }
         self.answer_checks(&ready[ready.len().min(2)..], now);
         if let Some(reader) = &mut self.reader {
             reader.drain();
@@ -193,13 +205,12 @@ impl Supervisor {
     fn next_deadline(&self) -> Option<u64> {
         let probe = self.probe.as_ref().filter(|_| self.machine.wants_ready()).map(|probe| probe.next);
         let looks = self.main.map(|_| self.rotator.next);
-        let orphans = (!reaper::INHERITS_ORPHANS && self.machine.ending())
-            .then(|| clock::monotonic_ms() + ORPHAN_LOOK_MS);
+        let unseen = self.unseen().then(|| clock::monotonic_ms() + UNSEEN_LOOK_MS);
         [
             self.deadline,
             probe,
             looks,
-            orphans,
+            unseen,
             self.reader.as_ref().map(|reader| reader.deadline),
             self.server.deadline(),
             self.checks.iter().map(|check| check.deadline).min(),
@@ -226,7 +237,7 @@ impl Supervisor {
             let why = reader.too_slow().message().to_owned();
             self.feed(Event::EnvFailed(why), now);
         }
-        if !reaper::INHERITS_ORPHANS && self.machine.ending() {
+        if self.unseen() {
             self.reap(now);
         }
     }
@@ -251,23 +262,18 @@ impl Supervisor {
                 Ok(()) => Event::Spawned,
                 Err(error) => Event::SpawnFailed(error.message().to_owned()),
             }),
-            Effect::Follow => {
-                self.main = stop::oldest_child(self.me.pid);
-                self.write_pid_file();
-                self.main.map(|_| Event::Followed)
-            }
+            Effect::Follow => self.follow(),
             Effect::SignalTree => {
-                stop::signal_tree(self.me.pid, &self.socket, self.spec.policy.stop_signal.number());
+                self.tree.signal(self.spec.policy.stop_signal.number());
                 None
             }
             Effect::KillTree => {
-                let members = stop::members(self.me.pid, &self.socket);
-                for one in stop::describe(&members) {
+                for one in tree::describe(&self.tree.members()) {
                     if self.killed.iter().all(|known| known.pid != one.pid) {
                         self.killed.push(one);
                     }
                 }
-                stop::signal_tree(self.me.pid, &self.socket, KILL);
+                self.tree.signal(KILL);
                 None
             }
             Effect::Deadline(at) => {

@@ -23,6 +23,7 @@ impl Supervisor {
             state: self.machine.state(),
             main: self.main,
             supervisor: Some(self.me),
+            adopted: self.tree.adopted.is_some(),
             boot_id: self.boot_id.clone(),
             started_ms: self.started_ms,
             run: self.run,

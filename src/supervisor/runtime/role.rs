@@ -33,7 +33,10 @@ pub fn run(dir: &Path) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let started = prepared.and_then(|mut supervisor| {
-        supervisor.begin(&order)?;
+        match &order.adopt {
+            Some(running) => supervisor.take_over(running, order.restarts)?,
+            None => supervisor.begin(&order)?,
+        }
         Ok(supervisor)
     });
     let outcome = match &started {

@@ -9,12 +9,12 @@ use crate::envfile;
 use crate::error::{Error, Result};
 use crate::model::{EnvSource, Exit, Kind, Spec};
 use crate::store;
+use crate::supervisor::child;
 use crate::supervisor::env_reader::EnvReader;
 use crate::supervisor::environment::{self, Var};
 use crate::supervisor::machine::Event;
 use crate::supervisor::ready::{Look, Probe};
 use crate::supervisor::rotate::Rotator;
-use crate::supervisor::{child, stop};
 use crate::sys::reaper::{self, Reaped};
 use crate::sys::signals::KILL;
 use crate::sys::{clock, poll, process};
@@ -36,6 +36,8 @@ impl Supervisor {
         if self.reader.take().is_some() {
             self.clear();
         }
+        // What is started from here on is a child of this supervisor.
+        self.tree.adopted = None;
         if std::mem::take(&mut self.spec_changed)
             && let Some(spec) = store::read_spec(&self.dir).found()
         {
@@ -75,10 +77,10 @@ impl Supervisor {
     /// Ends whatever is below this supervisor, without asking, and waits for the end of it.
     pub(super) fn clear(&self) {
         for _ in 0..CLEARING_LOOKS {
-            if stop::members(self.me.pid, &self.socket).is_empty() {
+            if self.tree.members().is_empty() {
                 return;
             }
-            stop::signal_tree(self.me.pid, &self.socket, KILL);
+            self.tree.signal(KILL);
             poll::pause(Duration::from_millis(1));
             while matches!(reaper::reap(), Reaped::Ended { .. }) {}
         }
@@ -120,7 +122,7 @@ impl Supervisor {
     pub(super) fn reap(&mut self, now: u64) {
         let mut main_exit = None;
         let mut reader_code = None;
-        let empty = loop {
+        let children = loop {
             match reaper::reap() {
                 Reaped::Ended { pid, code, signal } => {
                     if self.main.is_some_and(|main| main.pid == pid) {
@@ -129,24 +131,22 @@ impl Supervisor {
                         reader_code = Some(code);
                     }
                 }
-                Reaped::NoneEnded => {
-                    let ended = main_exit.is_some() || self.main.is_none();
-                    break ended && stop::nothing_left(self.me.pid);
-                }
-                Reaped::NoChildren => {
-                    break reaper::INHERITS_ORPHANS || stop::members(self.me.pid, &self.socket).is_empty();
-                }
+                Reaped::NoneEnded => break true,
+                Reaped::NoChildren => break false,
             }
         };
+        let main_exit = main_exit.or_else(|| self.unknown_end());
+        let ended = main_exit.is_some() || self.main.is_none();
         if let Some(code) = reader_code {
-            // The program may run by now, so that `empty` is no longer true.
             return self.env_read(code, now);
         }
         if let Some(exit) = main_exit {
             self.main = None;
+            self.watch = None;
             self.write_pid_file();
-            self.feed(Event::MainEnded { exit, leftovers: !empty }, now);
-        } else if empty {
+            let leftovers = !self.tree.is_empty(children);
+            self.feed(Event::MainEnded { exit, leftovers }, now);
+        } else if ended && self.tree.is_empty(children) {
             self.feed(Event::TreeEmpty, now);
         }
     }
@@ -179,7 +179,7 @@ impl Supervisor {
 
     pub(super) fn look_for_ports(&mut self, now: u64) {
         let Some(probe) = self.probe.as_mut().filter(|probe| now >= probe.next) else { return };
-        match probe.look(self.me.pid, &self.socket, now) {
+        match probe.look(&self.tree, now) {
             Look::NotYet => {}
             Look::Ready => self.feed(Event::Ready, now),
             Look::Elsewhere(ports) => {
