@@ -123,19 +123,14 @@ pub(super) fn cleanup(context: &Context, args: &CleanupArgs) -> Result<()> {
     outcome.done()
 }
 
-/// Removes the directory of a process that does not run, in one step for whoever looks.
+/// Forgets a process that does not run.
 fn forget(context: &Context, view: &View, purge: bool) -> Result<()> {
     let layout = &context.layout;
     let _held = start::runtime_lock(layout)?;
-    let path = view.dir.path();
     let taken = Lock::take_within(&view.dir.lock(), std::time::Duration::from_secs(2));
     match taken {
         Ok(Some(lock)) => {
-            unix::remove_short_link(path);
-            let gone = layout.processes().join(format!(".new-gone-{}", view.name));
-            let _ = fs::remove_dir_all(&gone);
-            fs::rename(path, &gone).map_err(|error| Error::io("remove", path, &error))?;
-            fs::remove_dir_all(&gone).map_err(|error| Error::io("remove", path, &error))?;
+            take_away(context, &view.name)?;
             drop(lock);
         }
         Ok(None) => {
@@ -153,7 +148,29 @@ fn forget(context: &Context, view: &View, purge: bool) -> Result<()> {
     Ok(())
 }
 
-fn remove_logs(context: &Context, name: &Name) -> Result<()> {
+/// Removes a process directory, in one step for whoever looks, and its PID file; for whoever holds the runtime lock and
+/// its supervisor lock.
+///
+/// # Errors
+/// When the file system refuses.
+pub(super) fn take_away(context: &Context, name: &Name) -> Result<()> {
+    let layout = &context.layout;
+    let dir = layout.process(name);
+    let path = dir.path();
+    unix::remove_short_link(path);
+    let gone = layout.processes().join(format!(".new-gone-{name}"));
+    let _ = fs::remove_dir_all(&gone);
+    fs::rename(path, &gone).map_err(|error| Error::io("remove", path, &error))?;
+    fs::remove_dir_all(&gone).map_err(|error| Error::io("remove", path, &error))?;
+    let _ = fs::remove_file(layout.pid_file(name));
+    Ok(())
+}
+
+/// Removes the log of `name` with its rotated files.
+///
+/// # Errors
+/// When the file system refuses.
+pub(super) fn remove_logs(context: &Context, name: &Name) -> Result<()> {
     let live = format!("{name}.log");
     let Ok(listing) = fs::read_dir(context.layout.logs()) else { return Ok(()) };
     for item in listing.flatten() {

@@ -3,6 +3,7 @@
 mod confirm;
 mod context;
 mod delete;
+mod doctor;
 mod end;
 mod env;
 mod info;
@@ -66,6 +67,7 @@ enum Verb {
     Kill(stop::KillArgs),
     Cleanup(delete::CleanupArgs),
     Env(env::Args),
+    Doctor(doctor::Args),
     Enable(services::EnableArgs),
     Disable(services::DisableArgs),
     Show(services::ShowArgs),
@@ -140,6 +142,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Kill(args) => stop::kill(context, &args),
         Verb::Cleanup(args) => delete::cleanup(context, &args),
         Verb::Env(args) => env::run(context, &args),
+        Verb::Doctor(args) => doctor::run(context, &args),
         Verb::Enable(args) => services::enable(context, &args),
         Verb::Disable(args) => services::disable(context, &args),
         Verb::Show(args) => services::show(context, &args),

@@ -76,6 +76,24 @@ fn sweep(private: &Path) {
     }
 }
 
+/// The short links of this user to directories below `parent` that are gone: each link, and where it leads.
+pub fn dead_short_links(parent: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let uid = nix::unistd::geteuid().as_raw();
+    let private = PathBuf::from(format!("/tmp/tsm-{uid}"));
+    if !fs::symlink_metadata(&private).is_ok_and(|found| found.is_dir() && found.uid() == uid) {
+        return Vec::new();
+    }
+    let links = fs::read_dir(private).into_iter().flatten().flatten().map(|item| item.path());
+    links
+        .filter_map(|link| Some((fs::read_link(&link).ok()?, link)))
+        .filter(|(target, _)| target.starts_with(parent))
+        .filter(|(target, _)| {
+            fs::symlink_metadata(target).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        })
+        .map(|(target, link)| (link, target))
+        .collect()
+}
+
 /// Removes the short link to `dir`, if there is one.
 pub fn remove_short_link(dir: &Path) {
     let uid = nix::unistd::geteuid().as_raw();

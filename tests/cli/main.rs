@@ -6,6 +6,7 @@ mod checkout;
 mod child;
 mod control;
 mod delete;
+mod doctor_clean;
 mod edges;
 mod env;
 mod env_files;
