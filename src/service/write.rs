@@ -84,7 +84,7 @@ fn quoted(value: &str) -> Cow<'_, str> {
 
 /// A time in the largest unit that holds it without a fraction.
 fn time(ms: u64) -> String {
-    if ms % 1000 == 0 { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
+    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
 }
 
 #[cfg(test)]
