@@ -6,6 +6,7 @@ mod delete;
 mod doctor;
 mod end;
 mod env;
+mod foreign;
 mod info;
 mod list;
 mod logs;

@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 use crate::kit::{User, free_port, is_alive};
 
 /// A server and a client connected to it, which TSM knows nothing of.
-struct Foreign {
+pub(crate) struct Foreign {
     server: Child,
     client: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 /// Listens, then says so; whoever connects is kept.
@@ -27,18 +27,18 @@ const CLIENT: &str = "import socket, sys, time\n\
     time.sleep(1000)\n";
 
 impl Foreign {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let port = free_port();
-        let server = python(SERVER, port);
-        let client = python(CLIENT, port);
+        let server = python(SERVER, port).0;
+        let client = python(CLIENT, port).0;
         Foreign { server, client, port }
     }
 
-    fn server(&self) -> i32 {
+    pub(crate) fn server(&self) -> i32 {
         self.server.id() as i32
     }
 
-    fn client(&self) -> i32 {
+    pub(crate) fn client(&self) -> i32 {
         self.client.id() as i32
     }
 }
@@ -52,15 +52,22 @@ impl Drop for Foreign {
     }
 }
 
-/// A python that has said its line.
-fn python(script: &str, port: u16) -> Child {
+/// Listens with a child that it forked, whose PID it says.
+pub(crate) const FORKING: &str = "import os, socket, sys, time\n\
+    s = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n\
+    child = os.fork()\n\
+    if child: print(child, flush=True)\n\
+    time.sleep(1000)\n";
+
+/// A python that has said its line, and what it said.
+pub(crate) fn python(script: &str, port: u16) -> (Child, String) {
     let mut command = Command::new("python3");
     command.args(["-c", script, &port.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(!line.is_empty(), "it did not get so far");
-    child
+    (child, line.trim_end().to_owned())
 }
 
 #[test]
@@ -129,6 +136,25 @@ fn a_person_is_asked_and_no_means_no() {
     assert_eq!(code, 0, "{said}");
     assert!(said.contains(&format!("Killed: PID {pid}")), "{said}");
     assert!(!is_alive(pid) && is_alive(foreign.client()));
+}
+
+#[test]
+fn the_workers_of_a_server_go_with_it() {
+    let user = User::new();
+    let port = free_port();
+    let (mut server, worker) = python(FORKING, port);
+    let worker: i32 = worker.parse().unwrap();
+    let done = user.ok(&["kill", "--force", "--json", &port.to_string()]);
+    let done: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    let killed: Vec<_> = done.as_array().unwrap().iter().map(|one| one["killed"][0]["pid"].clone()).collect();
+    let was_left = is_alive(worker);
+    if was_left {
+        crate::kit::kill(worker, "KILL");
+    }
+    server.wait().unwrap();
+    assert!(!was_left, "the worker listens on");
+    assert_eq!(killed, [i64::from(server.id()), i64::from(worker)]);
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
 }
 
 #[test]
