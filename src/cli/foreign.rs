@@ -38,8 +38,10 @@ pub(super) struct Victim {
 impl Foreign {
     /// Those who listen on `port`: never who is only connected to it.
     pub(super) fn of_port(port: u16, pids: Vec<Pid>) -> Self {
+        let held: Vec<u64> = pids.iter().flat_map(|pid| process::socket_inodes(*pid)).collect();
         let mut sockets = sockets::listeners().unwrap_or_default();
-        sockets.retain(|one| one.port == port);
+        // Not those of somebody who came just now, and was not asked about.
+        sockets.retain(|one| one.port == port && held.contains(&one.inode));
         Foreign { what: format!("port {port}"), pids, sockets }
     }
 

@@ -12,6 +12,7 @@ mod list;
 mod logs;
 mod output;
 mod patterns;
+mod ports;
 mod refs;
 mod restart;
 mod services;
@@ -67,8 +68,9 @@ enum Verb {
     Delete(delete::Args),
     Kill(stop::KillArgs),
     Cleanup(delete::CleanupArgs),
-    Env(env::Args),
     Doctor(doctor::Args),
+    Ports(ports::Args),
+    Env(env::Args),
     Enable(services::EnableArgs),
     Disable(services::DisableArgs),
     Show(services::ShowArgs),
@@ -142,8 +144,9 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Delete(args) => delete::run(context, &args),
         Verb::Kill(args) => stop::kill(context, &args),
         Verb::Cleanup(args) => delete::cleanup(context, &args),
-        Verb::Env(args) => env::run(context, &args),
         Verb::Doctor(args) => doctor::run(context, &args),
+        Verb::Ports(args) => ports::run(context, &args),
+        Verb::Env(args) => env::run(context, &args),
         Verb::Enable(args) => services::enable(context, &args),
         Verb::Disable(args) => services::disable(context, &args),
         Verb::Show(args) => services::show(context, &args),

@@ -221,13 +221,14 @@ fn verdict(
 }
 
 /// True for two that meet on one port and are not one program's: by different address families, or one of them by all
-/// addresses. The same address twice is shared on purpose (`SO_REUSEPORT`), two addresses of one family are told apart.
+/// addresses. The same addresses twice are shared on purpose (`SO_REUSEPORT`), two of one family are told apart.
 fn clash(one: &Held, other: &Held, planned: &[Planned]) -> bool {
     let same = one.pid == other.pid && one.uid == other.uid;
     if one.port != other.port || same {
         return false;
     }
-    if one.group != 0 && one.group == other.group {
+    let below = |one: &Held, other: &Held| other.pid.is_some_and(|pid| pid.get() == one.parent);
+    if one.addrs == other.addrs || below(one, other) || below(other, one) {
         return false;
     }
     if let (Some(a), Some(b)) = (owner(one, planned), owner(other, planned))

@@ -89,8 +89,8 @@ pub struct Held {
     pub port: u16,
     /// The process: of a server and its workers the topmost. `None` when it cannot be seen.
     pub pid: Option<Pid>,
-    /// Its process group; 0 when it cannot be seen.
-    pub group: i32,
+    /// Its parent; 0 when it cannot be seen.
+    pub parent: i32,
     /// The user who made the sockets.
     pub uid: u32,
     /// The addresses that it listens on, sorted.
@@ -121,7 +121,7 @@ pub fn held(listeners: &[Listener], table: &Table) -> Vec<Held> {
         let held = all.entry((one.port, pid, uid)).or_insert_with(|| Held {
             port: one.port,
             pid,
-            group: process.map_or(0, |process| process.pgid),
+            parent: process.map_or(0, |process| process.ppid),
             uid: one.uid,
             addrs: Vec::new(),
         });
@@ -265,9 +265,9 @@ mod tests {
         for (port, count) in [(first, 1 + usize::from(v6.is_some())), (second, 1)] {
             let [one] = of(port)[..] else { panic!("{found:?}") };
             assert_eq!((one.pid, one.addrs.len()), (Some(me()), count));
-            assert_ne!(one.group, 0);
+            assert_eq!(one.parent, std::os::unix::process::parent_id() as i32);
         }
-        assert!(matches!(of(1)[..], [Held { pid: None, uid: 33, group: 0, .. }]), "{found:?}");
+        assert!(matches!(of(1)[..], [Held { pid: None, uid: 33, parent: 0, .. }]), "{found:?}");
         let holding: Vec<Pid> = holders(&listeners, &Table::all()).iter().map(|one| one.pid).collect();
         assert_eq!(holding, [me()]);
         drop(b);

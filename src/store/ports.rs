@@ -41,6 +41,31 @@ impl StickyPorts {
         if of_dir.insert(base.to_string(), port) == Some(port) {
             return Ok(());
         }
+        self.write(layout)
+    }
+
+    /// Every port that is kept: directory, base name and port.
+    pub fn all(&self) -> impl Iterator<Item = (&Path, &str, u16)> {
+        self.ports.iter().flat_map(|(dir, names)| {
+            names.iter().map(move |(name, port)| (Path::new(dir.as_str()), name.as_str(), *port))
+        })
+    }
+
+    /// Forgets the ports of every directory that `gone` says so of, and returns how many; the file is written only then.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn forget(&mut self, layout: &Layout, gone: impl Fn(&Path) -> bool) -> Result<usize> {
+        let before = self.all().count();
+        self.ports.retain(|dir, _| !gone(Path::new(dir)));
+        let forgotten = before - self.all().count();
+        if forgotten > 0 {
+            self.write(layout)?;
+        }
+        Ok(forgotten)
+    }
+
+    fn write(&mut self, layout: &Layout) -> Result<()> {
         self.schema = SCHEMA;
         let path = layout.ports();
         let mut bytes = serde_json::to_vec_pretty(self)
@@ -66,6 +91,14 @@ mod tests {
         assert_eq!(read.get(Path::new("/a"), &base), Some(8001));
         assert_eq!(read.get(Path::new("/b"), &base), Some(8002));
         assert_eq!(read.get(Path::new("/c"), &base), None);
+        let mut kept: Vec<_> =
+            read.all().map(|(dir, name, port)| (dir.to_owned(), name.to_owned(), port)).collect();
+        kept.sort();
+        assert_eq!(kept, [("/a".into(), "web".into(), 8001), ("/b".into(), "web".into(), 8002)]);
+        assert_eq!(StickyPorts::read(&layout).forget(&layout, |_| false).unwrap(), 0);
+        assert_eq!(StickyPorts::read(&layout).forget(&layout, |dir| dir == Path::new("/a")).unwrap(), 1);
+        let read = StickyPorts::read(&layout);
+        assert_eq!((read.get(Path::new("/a"), &base), read.get(Path::new("/b"), &base)), (None, Some(8002)));
         std::fs::write(layout.ports(), "{").unwrap();
         assert_eq!(StickyPorts::read(&layout).get(Path::new("/a"), &base), None);
     }

@@ -1,26 +1,48 @@
-//! `tsm doctor`: looks at what is around the processes, and cleans up.
+//! `tsm doctor`: what is wrong around the processes, what to type about it, and the cleaning up.
 
 mod clean;
+mod kill;
+mod port;
+mod scan;
 mod stale;
 
 use super::context::Context;
 use crate::error::Result;
 
-/// Look at TSM and what is around it, and clean up.
+pub(super) use port::{parse_port, show as show_port};
+
+/// Show what is wrong with ports and files, and mend it.
+///
+/// Without a word it lists the ports from 1024 to 10000 that are listened on, and those of every process that TSM
+/// manages.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  tsm doctor clean --dry-run")]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    scan: scan::Args,
 }
+
+const EXAMPLES: &str = "Examples:\n  tsm doctor               who listens on which port\n  \
+    tsm doctor port 8000     who has that port\n  tsm doctor kill 8000     ends who listens there\n  \
+    tsm doctor clean         takes away what is left of processes that are gone";
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    #[command(visible_alias = "ports")]
+    Scan(scan::Args),
+    Port(port::Args),
+    Kill(kill::Args),
     Clean(clean::Args),
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     match &args.what {
-        What::Clean(args) => clean::run(context, args),
+        None => scan::run(context, &args.scan),
+        Some(What::Scan(args)) => scan::run(context, args),
+        Some(What::Port(args)) => port::run(context, args),
+        Some(What::Kill(args)) => kill::run(context, args),
+        Some(What::Clean(args)) => clean::run(context, args),
     }
 }

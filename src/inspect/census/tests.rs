@@ -6,7 +6,7 @@ fn held(port: u16, pid: i32, addrs: &[&str]) -> Held {
     Held {
         port,
         pid: Pid::new(pid),
-        group: pid,
+        parent: 5,
         uid: 1000,
         addrs: addrs.iter().map(|addr| addr.parse().unwrap()).collect(),
     }
@@ -129,17 +129,20 @@ fn two_programs_on_one_port_clash_where_one_name_leads_to_both() {
         remarks(&all, &[]),
         ["port 3000 leads to PID 9 on 127.0.0.1 and to PID 10 on ::1 -> tsm doctor port 3000"]
     );
-    // One program's two processes: of a tracked one, and of one job.
+    // One program's two processes: of a tracked one, and a parent with its child.
     let ours = [held(3000, 101, &["127.0.0.1"]), held(3000, 102, &["::1"])];
     assert!(remarks(&ours, &[web(State::Online, 3000, &[3000])]).is_empty());
-    let job = [held(3000, 9, &["127.0.0.1"]), Held { group: 9, ..held(3000, 10, &["::1"]) }];
+    let job = [held(3000, 9, &["127.0.0.1"]), Held { parent: 9, ..held(3000, 10, &["::1"]) }];
     assert!(remarks(&job, &[]).is_empty());
+    // Workers that share both addresses.
+    let workers = [held(3000, 9, &["0.0.0.0", "::"]), held(3000, 10, &["0.0.0.0", "::"])];
+    assert!(remarks(&workers, &[]).is_empty());
     // The rightful one stays.
     let beside = [held(3000, 101, &["127.0.0.1"]), held(3000, 9, &["::1"])];
     let said = remarks(&beside, &[web(State::Online, 3000, &[3000])]);
     assert!(matches!(&said[..], [one] if one.ends_with("but PID 9 holds it -> tsm kill pid:9")), "{said:?}");
-    // Nobody visible has no group to compare.
-    let unseen = Held { pid: None, group: 0, uid: 70, ..held(3000, 9, &["127.0.0.1"]) };
+    // Nobody visible has no parent to compare.
+    let unseen = Held { pid: None, parent: 0, uid: 70, ..held(3000, 9, &["127.0.0.1"]) };
     let all = [unseen.clone(), Held { uid: 71, addrs: vec!["::1".parse().unwrap()], ..unseen }];
     assert_eq!(remarks(&all, &[]).len(), 1);
 }
