@@ -6,7 +6,7 @@ use crate::control::client::{Client, Waited};
 use crate::control::message::{Request, Until};
 use crate::error::{Error, Kind, Result, plain};
 use crate::inspect::{View, orphan_tree};
-use crate::model::{Identity, Killed, State, Status};
+use crate::model::{Identity, Killed, Policy, State, Status};
 use crate::store::{self, Record};
 use crate::sys::lock::Lock;
 use crate::sys::pidfd::{Handle, wait_all};
@@ -182,6 +182,22 @@ fn end_tree(view: &View, how: How) -> Result<Vec<Killed>> {
             .map(process::Process::identity)
             .collect()
     };
+    let killed = end_members(&members, &policy, how).map_err(|_| still_alive(view))?;
+    write_stopped(view, &killed)?;
+    drop(lock);
+    Ok(killed)
+}
+
+/// Ends everything that `members` finds: the stop signal first, KILL for what is left after the stop timeout. Returns
+/// what had to be killed.
+///
+/// # Errors
+/// Timed out when something of it cannot be ended.
+pub(super) fn end_members(
+    members: &dyn Fn() -> Vec<Identity>,
+    policy: &Policy,
+    how: How,
+) -> Result<Vec<Killed>> {
     if how == How::Gracefully {
         let asked = signal(&members(), &[policy.stop_signal.number(), signals::CONT]);
         wait_all(&asked, Duration::from_millis(policy.stop_timeout_ms));
@@ -191,7 +207,7 @@ fn end_tree(view: &View, how: How) -> Result<Vec<Killed>> {
     loop {
         let left = members();
         if left.is_empty() {
-            break;
+            return Ok(killed);
         }
         for member in &left {
             let command = process::argv(member.pid).join(" ");
@@ -202,12 +218,13 @@ fn end_tree(view: &View, how: How) -> Result<Vec<Killed>> {
         let handles = signal(&left, &[signals::KILL]);
         wait_all(&handles, Duration::from_millis(500));
         if std::time::Instant::now() >= end {
-            return Err(still_alive(view));
+            let left: Vec<String> = left.iter().map(|member| member.pid.to_string()).collect();
+            return Err(Error::new(
+                Kind::TimedOut,
+                format!("still alive after KILL: PID {}", left.join(", ")),
+            ));
         }
     }
-    write_stopped(view, &killed)?;
-    drop(lock);
-    Ok(killed)
 }
 
 fn signal(members: &[Identity], numbers: &[i32]) -> Vec<Handle> {
@@ -231,7 +248,8 @@ fn write_stopped(view: &View, killed: &[Killed]) -> Result<()> {
     status.note = None;
     status.killed = killed.to_vec();
     store::write_status(&view.dir, &Status { schema: Status::SCHEMA, ..status })?;
-    for leftover in [view.dir.socket(), view.dir.notify()] {
+    let pid_file = view.dir.layout().map(|layout| layout.pid_file(&view.name));
+    for leftover in [view.dir.socket(), view.dir.notify()].into_iter().chain(pid_file) {
         match std::fs::remove_file(&leftover) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::failed(format!(

@@ -4,7 +4,8 @@
 
 mod agent;
 mod census;
-mod orphan;
+mod marks;
+mod orphans;
 mod ports;
 mod project;
 mod table;
@@ -13,7 +14,8 @@ mod view;
 mod who;
 
 pub use census::{Planned, PortRow, PortStatus, Remark, census};
-pub use orphan::{Marks, oldest, orphan_tree, supervised_tree};
+pub use marks::{Marks, oldest, orphan_tree, supervised_tree};
+pub use orphans::{Exact, Orphans, Place, Probable, orphans};
 pub use ports::{Held, PortOwner, held, holders, owner_of, port_owner, ports_by_process, ports_of};
 pub use project::project;
 pub use table::Table;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::orphan::tree_of;
+use super::marks::tree_of;
 use super::{Marks, Table, ports_by_process, usage};
 use crate::control::client::Client;
 use crate::control::message::{Request, StatusReply};
@@ -259,7 +259,8 @@ impl View {
         let tree = self.marked_tree(table, marks);
         if !tree.is_empty() {
             self.status = State::Unsupervised;
-            self.note = Some("its supervisor was killed; tsm stop and restart still work".into());
+            self.note =
+                Some("its supervisor was killed; tsm doctor orphans --adopt gives it a new one".into());
             self.tree = tree;
         }
     }
@@ -309,6 +310,9 @@ pub fn verify(layout: &Layout, views: &mut [View]) {
     for (at, view) in views.iter_mut().enumerate() {
         if said_live(view) && !view.is_proven(&table) {
             view.look_again(layout);
+            doubtful.push(at);
+        } else if view.status == State::Lost && view.record.is_none() {
+            // Its file is broken, which says nothing of its processes.
             doubtful.push(at);
         }
     }

@@ -129,6 +129,16 @@ impl ProcessDir {
         &self.dir
     }
 
+    /// The name of its process; none for a directory that is just being made or deleted.
+    pub fn name(&self) -> Option<Name> {
+        Name::parse(self.dir.file_name()?.to_str()?).ok()
+    }
+
+    /// The tree that it is in: `TSM_DIR` is three levels above it.
+    pub fn layout(&self) -> Option<Layout> {
+        self.dir.ancestors().nth(3).map(|root| Layout::new(root.to_owned()))
+    }
+
     /// What was asked.
     pub fn spec(&self) -> PathBuf {
         self.dir.join("spec.json")
@@ -175,6 +185,25 @@ impl ProcessDir {
             (Ok(link), Some(name)) => link.join(name),
             _ => socket.to_owned(),
         }
+    }
+
+    /// What [`ProcessDir::address`] makes of the control socket, without making anything: the marker of the tree.
+    pub fn marker(&self) -> PathBuf {
+        let socket = self.socket();
+        if socket.as_os_str().len() <= unix::MAX_PATH {
+            return socket;
+        }
+        socket.file_name().map_or_else(|| socket.clone(), |name| unix::short_path(&self.dir).join(name))
+    }
+
+    /// The process directory that a marker means, through a short link if it is one; none for what is no marker of ours,
+    /// or a short link that is gone.
+    pub fn of_marker(marker: &Path) -> Option<Self> {
+        let dir =
+            marker.parent().filter(|_| marker.file_name().is_some_and(|name| name == "control.sock"))?;
+        let dir = std::fs::read_link(dir).unwrap_or_else(|_| dir.to_owned());
+        let above = dir.parent()?;
+        (above.ends_with("runtime/processes") && dir.is_absolute()).then_some(ProcessDir { dir })
     }
 
     /// Where the program says that it is ready (`sd_notify(3)`).

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::environment::{self, Var};
 use super::handoff::{Order, Running};
@@ -12,6 +13,9 @@ use crate::model::{Identity, State, Status};
 use crate::store::{self, ProcessDir, Record};
 use crate::sys::lock::Lock;
 use crate::sys::{boot, process};
+
+/// How long a supervisor that has said its last word may take to let go of its lock.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 
 /// A program that has a supervisor again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +40,13 @@ pub fn adopt(dir: &ProcessDir, fallback: &[Var]) -> Result<Adopted> {
         return Err(gone(dir.path()));
     }
     // From here on nobody else starts, ends or adopts it.
-    let lock = match Lock::try_take(&dir.lock()) {
+    let over = || store::read_status(dir).found().is_some_and(|status| !status.state.supervised());
+    let taken = match Lock::try_take(&dir.lock()) {
+        // A supervisor that has said its last word lets go in a moment.
+        Ok(None) if over() => Lock::take_within(&dir.lock(), LAST_MOMENT),
+        other => other,
+    };
+    let lock = match taken {
         Ok(Some(lock)) => lock,
         Ok(None) => return Err(held(&name, dir)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone(dir.path())),

@@ -55,7 +55,7 @@ pub fn short_link(dir: &Path) -> io::Result<PathBuf> {
         ));
     }
     sweep(&private);
-    let link = private.join(format!("{:016x}", fnv1a(dir.as_os_str().as_encoded_bytes())));
+    let link = short_path(dir);
     if fs::read_link(&link).is_ok_and(|target| target == dir) {
         return Ok(link);
     }
@@ -65,6 +65,12 @@ pub fn short_link(dir: &Path) -> io::Result<PathBuf> {
     std::os::unix::fs::symlink(dir, &fresh)?;
     fs::rename(&fresh, &link)?;
     Ok(link)
+}
+
+/// The path that [`short_link`] makes: the same for the same directory, whether it is there or not.
+pub fn short_path(dir: &Path) -> PathBuf {
+    let uid = nix::unistd::geteuid().as_raw();
+    PathBuf::from(format!("/tmp/tsm-{uid}/{:016x}", fnv1a(dir.as_os_str().as_encoded_bytes())))
 }
 
 /// Removes the links that lead nowhere: to directories that went without being deleted.
@@ -96,11 +102,10 @@ pub fn dead_short_links(parent: &Path) -> Vec<(PathBuf, PathBuf)> {
 
 /// Removes the short link to `dir`, if there is one.
 pub fn remove_short_link(dir: &Path) {
-    let uid = nix::unistd::geteuid().as_raw();
-    let link = format!("/tmp/tsm-{uid}/{:016x}", fnv1a(dir.as_os_str().as_encoded_bytes()));
+    let link = short_path(dir);
     if fs::read_link(&link).is_ok_and(|target| target == dir) {
         let _ = fs::remove_file(&link);
-        let _ = fs::remove_dir(format!("/tmp/tsm-{uid}"));
+        let _ = link.parent().map(fs::remove_dir);
     }
 }
 

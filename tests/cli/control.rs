@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::kit::{User, eventually, free_port, is_alive, kill, text};
 
 /// A connection to a control socket.
-struct Client(BufReader<UnixStream>);
+pub(crate) struct Client(BufReader<UnixStream>);
 
 impl Client {
     fn connect(path: &Path) -> Self {
@@ -24,7 +24,7 @@ impl Client {
         Client(BufReader::new(stream))
     }
 
-    fn of(user: &User, name: &str) -> Self {
+    pub(crate) fn of(user: &User, name: &str) -> Self {
         Self::connect(&user.process_dir(name).join("control.sock"))
     }
 
@@ -43,7 +43,7 @@ impl Client {
         }
     }
 
-    fn ask(&mut self, line: &str) -> Value {
+    pub(crate) fn ask(&mut self, line: &str) -> Value {
         self.send(format!("{line}\n").as_bytes());
         self.hear().unwrap_or_else(|| panic!("closed after {line}"))
     }

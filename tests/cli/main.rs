@@ -1,6 +1,7 @@
 //! The test crate of the `tsm` command line.
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod adopt;
 mod callers;
 mod checkout;
 mod child;
@@ -19,6 +20,7 @@ mod kill;
 mod kit;
 mod list;
 mod logs;
+mod orphans;
 mod parallel;
 mod patterns;
 mod ports;

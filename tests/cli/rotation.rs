@@ -26,7 +26,7 @@ fn numbered(user: &User, name: &str, suffix: &str) -> PathBuf {
 }
 
 /// The rotated files of `name` that are there, oldest first.
-fn rotated(user: &User, name: &str) -> Vec<PathBuf> {
+pub(crate) fn rotated(user: &User, name: &str) -> Vec<PathBuf> {
     let mut numbers: Vec<u32> = fs::read_dir(user.tsm_dir().join("logs"))
         .unwrap()
         .flatten()
@@ -37,12 +37,12 @@ fn rotated(user: &User, name: &str) -> Vec<PathBuf> {
 }
 
 /// Everything that was kept, in order.
-fn everything(user: &User, name: &str) -> String {
+pub(crate) fn everything(user: &User, name: &str) -> String {
     rotated(user, name).iter().chain([&user.log(name)]).map(|path| text(path)).collect()
 }
 
 /// The numbers of the lines of `log`, each of which must be whole.
-fn numbers(log: &str) -> Vec<u64> {
+pub(crate) fn numbers(log: &str) -> Vec<u64> {
     log.lines()
         .map(|line| {
             let number = line
@@ -53,7 +53,7 @@ fn numbers(log: &str) -> Vec<u64> {
         .collect()
 }
 
-fn start_writer(user: &User, name: &str, keep: &str, first: u64, last: u64) {
+pub(crate) fn start_writer(user: &User, name: &str, keep: &str, first: u64, last: u64) {
     user.file("writer.py", WRITER);
     let (first, last) = (first.to_string(), last.to_string());
     user.ok(&[

@@ -7,20 +7,20 @@ use serde_json::Value;
 
 use crate::kit::{User, eventually, is_alive, kill, run, text};
 
-const FAMILY: &str = "sleep 600 & (sleep 601 & wait) & setsid -f sleep 602; echo $$ >leader; wait";
+pub(crate) const FAMILY: &str = "sleep 600 & (sleep 601 & wait) & setsid -f sleep 602; echo $$ >leader; wait";
 
-fn start(user: &User, name: &str, options: &[&str], script: &str) {
+pub(crate) fn start(user: &User, name: &str, options: &[&str], script: &str) {
     user.ok(&[&["start", "--name", name, "--kind", "pid"], options, &["--", "bash", "-c", script]].concat());
 }
 
 /// Kills the supervisor of `name` without a word.
-fn orphan(user: &User, name: &str) {
+pub(crate) fn orphan(user: &User, name: &str) {
     let supervisor = user.supervisor(name);
     kill(supervisor, "KILL");
     eventually("the supervisor is gone", || !is_alive(supervisor));
 }
 
-fn sleeps(user: &User) -> usize {
+pub(crate) fn sleeps(user: &User) -> usize {
     user.alive().iter().filter(|(_, line)| line.starts_with("sleep 60")).count()
 }
 

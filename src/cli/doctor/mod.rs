@@ -2,6 +2,7 @@
 
 mod clean;
 mod kill;
+mod orphans;
 mod port;
 mod scan;
 mod stale;
@@ -35,6 +36,7 @@ enum What {
     Port(port::Args),
     Kill(kill::Args),
     Clean(clean::Args),
+    Orphans(orphans::Args),
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
@@ -44,5 +46,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         Some(What::Port(args)) => port::run(context, args),
         Some(What::Kill(args)) => kill::run(context, args),
         Some(What::Clean(args)) => clean::run(context, args),
+        What::Clean(args) => clean::run(context, args),
+        What::Orphans(args) => orphans::run(context, args),
     }
 }

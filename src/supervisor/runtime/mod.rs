@@ -79,7 +79,7 @@ struct Supervisor {
 impl Supervisor {
     fn prepare(dir: &Path, lock: Lock) -> Result<Self> {
         let dir = ProcessDir::at(dir.to_owned());
-        let layout = role::layout_of(&dir).ok_or_else(|| Error::usage("not a process directory"))?;
+        let layout = dir.layout().ok_or_else(|| Error::usage("not a process directory"))?;
         let spec = store::read_spec(&dir).required(&dir.spec())?;
         let signals = Signals::catch().map_err(|error| Error::io("catch signals for", dir.path(), &error))?;
         reaper::become_subreaper()

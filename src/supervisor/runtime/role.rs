@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use super::Supervisor;
 use crate::control::message::line;
-use crate::store::{self, Layout, ProcessDir, Record};
+use crate::store::{self, ProcessDir, Record};
 use crate::supervisor::handoff::{LOCK_FD, Order, Outcome, TALK_FD};
 use crate::sys::lock::Lock;
 use crate::sys::{fd, process};
@@ -73,7 +73,7 @@ fn hear(talk: &UnixStream) -> Option<Order> {
 
 /// Takes away what a start made that did not come to be.
 fn abandon(dir: &ProcessDir) {
-    if let (Some(layout), Some(spec)) = (layout_of(dir), store::read_spec(dir).found()) {
+    if let (Some(layout), Some(spec)) = (dir.layout(), store::read_spec(dir).found()) {
         let log = layout.log(&spec.name);
         if fs::metadata(&log).is_ok_and(|facts| facts.len() == 0) {
             let _ = fs::remove_file(log);
@@ -81,9 +81,4 @@ fn abandon(dir: &ProcessDir) {
     }
     crate::sys::unix::remove_short_link(dir.path());
     let _ = fs::remove_dir_all(dir.path());
-}
-
-/// `TSM_DIR`, three levels above a process directory.
-pub(super) fn layout_of(dir: &ProcessDir) -> Option<Layout> {
-    dir.path().ancestors().nth(3).map(|root| Layout::new(root.to_owned()))
 }

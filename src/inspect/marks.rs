@@ -1,4 +1,4 @@
-//! The processes that a dead supervisor left behind (design.md section 10).
+//! Which tree a process belongs to by the marker in its environment, and the trees so found (design.md section 10).
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
