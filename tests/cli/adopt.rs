@@ -14,6 +14,7 @@ use crate::unsupervised::{FAMILY, orphan, sleeps, start};
 fn adopted(user: &User, name: &str) -> Ran {
     let before = user.supervisor(name);
     orphan(user, name);
+    assert_eq!(user.state(name), "unsupervised");
     let ran = user.ok(&["doctor", "orphans", "--adopt", name]).says(&format!("Adopted: {name}"));
     let view = user.view(name);
     assert!(view["supervisor_pid"].as_i64().is_some_and(|pid| pid != i64::from(before)), "{view}");

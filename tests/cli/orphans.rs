@@ -258,4 +258,15 @@ fn what_belongs_to_another_tsm_is_told_of_and_ended_only_by_name() {
     assert_eq!((other.pid("theirs"), &*other.state("theirs")), (pid, "unsupervised"));
     user.ok(&["doctor", "orphans", "--kill", &pid.to_string(), "--force"]);
     assert_eq!((is_alive(pid), &*other.state("theirs")), (false, "stopped"));
+
+    // With a supervisor again, it has no parent that shows it, and is managed all the same.
+    other.file("server.py", SERVER);
+    let port = development_port().to_string();
+    other.ok(&["start", "--name", "web", "--kind", "pid", "--", "python3", "server.py", &port, "here"]);
+    eventually("it serves", || other.cwd().join("serving").exists());
+    other.until_state("web", "online");
+    let pid = other.pid("web");
+    orphan(&other, "web");
+    other.ok(&["doctor", "orphans", "--adopt", "web"]);
+    assert!(!is_listed(&user, pid));
 }
