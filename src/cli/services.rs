@@ -80,7 +80,8 @@ fn folders(context: &Context) -> Vec<PathBuf> {
     all
 }
 
-fn catalog(context: &Context) -> Catalog {
+/// Every definition there is, and the links of the enabled ones.
+pub(super) fn catalog(context: &Context) -> Catalog {
     Catalog::new(folders(context), context.layout.services_enabled(), |name| std::env::var(name).ok())
 }
 

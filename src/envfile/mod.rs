@@ -14,7 +14,7 @@ mod template;
 pub use assignments::{Assignment, Problem};
 pub use found::{read_found, read_text};
 pub use locate::{Nearby, locate, nearby};
-pub use run::{TIMEOUT, check_named, source_named};
+pub use run::{TIMEOUT, bash_version, check_named, source_named};
 pub use secret::{looks_secret, mask, shown};
 pub use source::{Overlay, Sourcing, command, parse};
 pub use template::init;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, PipeReader, PipeWriter, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,6 +70,19 @@ pub fn check_named(path: &Path, dir: &Path) -> Result<()> {
         // What takes so long to read is found out when it is sourced.
         None | Some((Some(0), ..)) => Ok(()),
         Some((code, _, said)) => Err(source::failure(&file, "", code, 0, &String::from_utf8_lossy(&said))),
+    }
+}
+
+/// The bash that files are sourced with, and its version, such as `5.2.15(1)-release`; none without a bash.
+pub fn bash_version() -> Option<(PathBuf, String)> {
+    let dir = Path::new("/");
+    let env: Vec<_> = std::env::vars_os().filter(|(name, _)| name == "PATH").collect();
+    let path = source::bash(dir, &env).ok()?;
+    let mut argv: Vec<OsString> = vec![path.clone().into()];
+    argv.extend(["--noprofile", "--norc", "-c", "printf %s \"$BASH_VERSION\""].map(Into::into));
+    match run(&Sourcing { argv, dir: dir.to_owned(), env }, TIMEOUT) {
+        Ok(Some((Some(0), version, _))) => Some((path, String::from_utf8_lossy(&version).into_owned())),
+        _ => None,
     }
 }
 

@@ -84,7 +84,7 @@ pub fn command(path: &Path, dir: &Path, base: &[(OsString, OsString)]) -> Result
 }
 
 /// The bash of the environment's PATH, which on macOS may be newer than the system's.
-fn bash(dir: &Path, base: &[(OsString, OsString)]) -> Result<PathBuf> {
+pub(super) fn bash(dir: &Path, base: &[(OsString, OsString)]) -> Result<PathBuf> {
     let system = Path::new("/bin/bash");
     let search = base.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
     if let Some(found) = search.and_then(|search| which::which_in("bash", Some(search), dir).ok()) {

@@ -1,6 +1,8 @@
 //! `tsm doctor`: what is wrong around the processes, what to type about it, and the cleaning up.
 
 mod clean;
+mod finding;
+mod health;
 mod kill;
 mod orphans;
 mod port;
@@ -18,6 +20,7 @@ pub(super) use port::{parse_port, show as show_port};
 /// manages.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[command(after_help = "Examples:\n  tsm doctor healthcheck\n  tsm doctor clean --dry-run")]
 pub(super) struct Args {
     #[command(subcommand)]
     what: Option<What>,
@@ -35,6 +38,8 @@ enum What {
     Scan(scan::Args),
     Port(port::Args),
     Kill(kill::Args),
+    #[command(visible_alias = "health")]
+    Healthcheck(health::Args),
     Clean(clean::Args),
     Orphans(orphans::Args),
 }
@@ -46,6 +51,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         Some(What::Port(args)) => port::run(context, args),
         Some(What::Kill(args)) => kill::run(context, args),
         Some(What::Clean(args)) => clean::run(context, args),
+        What::Healthcheck(args) => health::run(context, args),
         What::Clean(args) => clean::run(context, args),
         What::Orphans(args) => orphans::run(context, args),
     }

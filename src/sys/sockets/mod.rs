@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+mod ephemeral;
 mod free;
 #[cfg(target_os = "macos")]
 mod macos;
@@ -12,6 +13,7 @@ mod procnet;
 #[cfg(any(target_os = "macos", test))]
 mod sockinfo;
 
+pub use ephemeral::ephemeral_range;
 pub use free::port_is_free;
 #[cfg(target_os = "macos")]
 pub use macos::listeners;
