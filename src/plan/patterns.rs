@@ -83,6 +83,22 @@ impl Patterns {
         broken
     }
 
+    /// The broken line that may have been meant for a command, by its typed words: it speaks of one of them. Only
+    /// such lines have their expression compiled.
+    pub fn broken_for(text: &str, typed: &[String]) -> Option<usize> {
+        let words: Vec<&str> = typed
+            .iter()
+            .flat_map(|word| word.split_whitespace())
+            .filter(|word| !word.starts_with('-'))
+            .map(super::program::base)
+            // Shorter ones are part of any text.
+            .filter(|word| word.len() > 2)
+            .collect();
+        let spoken_of = |line: &str| words.iter().any(|word| line.contains(word));
+        let is_meant = |line: &str| spoken_of(line) && !Self::problems(line).is_empty();
+        text.lines().position(is_meant).map(|index| index + 1)
+    }
+
     /// The first line that matches one of `commands`, which are readings of the same command. Only the words from
     /// `program` on are matched.
     pub fn find(&self, commands: &[&[String]]) -> Option<&Pattern> {
@@ -178,6 +194,25 @@ mod tests {
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_broken_line_matters_to_a_command_that_it_speaks_of() {
+        let text =
+            "good|./app|1|{cmd}\nweb ./web 9000\nx|re:(api|1|{cmd}\nmine|server.py|99999|{cmd}\n# web\n";
+        for (typed, line) in [
+            (&["./web", "--fast"][..], Some(2)),
+            (&["/opt/web"], Some(2)),
+            (&["./web serve"], Some(2)),
+            (&["./app"], None),
+            (&["node", "api"], Some(3)),
+            (&["python", "server.py"], Some(4)),
+            (&["sleep", "9000"], Some(2)),
+            (&["sleep", "--api", "10"], None),
+        ] {
+            let typed: Vec<String> = typed.iter().map(|&word| word.to_owned()).collect();
+            assert_eq!(Patterns::broken_for(text, &typed), line, "{typed:?}");
+        }
     }
 
     #[test]

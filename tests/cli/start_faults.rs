@@ -108,6 +108,15 @@ fn a_broken_line_of_the_patterns_is_skipped() {
     patterns.extend(b"good|^sleep|0|{cmd}\n");
     fs::write(user.tsm_dir().join("patterns.txt"), patterns).unwrap();
     assert_eq!(user.json(&["start", "sleep", "1000"])["kind"], "socket");
+    // Only the line that may have been meant is worth a word, and only its place.
+    let ran = user.ok(&["start", "--name", "again", "sleep", "1001"]);
+    assert!(
+        ran.stderr.ends_with(
+            "patterns.txt:3 is broken, and may have been meant for this\n  try: tsm doctor healthcheck\n"
+        ),
+        "{ran:?}"
+    );
+    assert_eq!(user.ok(&["start", "--name", "other", "tail", "-f", "/dev/null"]).stderr, "");
 }
 
 #[test]

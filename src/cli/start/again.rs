@@ -2,7 +2,7 @@
 
 use super::ports::Free;
 use super::reserve::{lock_of, ran, runtime_lock, take_over};
-use super::{Context, World, complain_of_patterns, directory, launch, services, user_patterns};
+use super::{Context, World, directory, doubt_patterns, launch, services, user_patterns};
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance};
 use crate::model::{EnvVar, Origin, Policy, Spec};
@@ -89,9 +89,10 @@ pub(crate) fn respecified(context: &Context, spec: &Spec) -> Result<Spec> {
         None => spec.dir.clone(),
     };
     let patterns = user_patterns(context)?;
-    complain_of_patterns(context, patterns.as_deref());
+    let words = vec![definition.command.clone()];
+    doubt_patterns(context, patterns.as_deref(), &words);
     let request = Request {
-        words: vec![definition.command.clone()],
+        words,
         dir: dir.clone(),
         name: None,
         // The name ends in the port, so both stay.

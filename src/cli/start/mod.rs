@@ -58,7 +58,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         Some(definition) => Ask::of_service(context, args, &definition, asked_dir.as_deref(), here)?,
         None => Ask::of_command(context, args, here)?,
     };
-    complain_of_patterns(context, ask.request.user_patterns.as_deref());
+    doubt_patterns(context, ask.request.user_patterns.as_deref(), &ask.request.words);
     let say = |text: &str| context.output.remark(text);
     if args.dry_run {
         return dry_run(context, &ask, args.json, &say);
@@ -294,6 +294,16 @@ pub(super) fn complain_of_patterns(context: &Context, text: Option<&str>) {
     let path = context.layout.patterns();
     for (line, why) in text.map(plan::Patterns::problems).unwrap_or_default() {
         context.output.remark(&format!("{}:{line}: skipped: {why}", path.display()));
+    }
+}
+
+/// Says that a broken line of the user's patterns may have been meant for this command. Which lines are broken is told by
+/// `tsm patterns` and the health check, and not again by each start.
+pub(super) fn doubt_patterns(context: &Context, text: Option<&str>, typed: &[String]) {
+    if let Some(line) = text.and_then(|text| plan::Patterns::broken_for(text, typed)) {
+        let path = context.layout.patterns();
+        let what = format!("{}:{line} is broken, and may have been meant for this", path.display());
+        context.output.advise(&what, "tsm doctor healthcheck");
     }
 }
 
