@@ -6,6 +6,7 @@
 pub mod assignments;
 mod found;
 mod locate;
+mod placeholder;
 mod run;
 mod secret;
 mod source;
@@ -14,6 +15,7 @@ mod template;
 pub use assignments::{Assignment, Problem};
 pub use found::{read_found, read_text};
 pub use locate::{Nearby, locate, nearby};
+pub use placeholder::looks_unfilled;
 pub use run::{TIMEOUT, bash_version, check_named, source_named};
 pub use secret::{looks_secret, mask, shown};
 pub use source::{Overlay, Sourcing, command, parse};

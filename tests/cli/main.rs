@@ -8,6 +8,7 @@ mod child;
 mod control;
 mod delete;
 mod doctor_clean;
+mod doctor_env;
 mod doctor_health;
 mod doctor_kill;
 mod doctor_ports;

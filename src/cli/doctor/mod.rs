@@ -1,6 +1,7 @@
 //! `tsm doctor`: what is wrong around the processes, what to type about it, and the cleaning up.
 
 mod clean;
+mod env;
 mod finding;
 mod health;
 mod kill;
@@ -42,6 +43,7 @@ enum What {
     Healthcheck(health::Args),
     Clean(clean::Args),
     Orphans(orphans::Args),
+    Env(env::Args),
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
@@ -54,5 +56,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         What::Healthcheck(args) => health::run(context, args),
         What::Clean(args) => clean::run(context, args),
         What::Orphans(args) => orphans::run(context, args),
+        What::Env(args) => env::run(context, args),
     }
 }

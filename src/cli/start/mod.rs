@@ -27,6 +27,7 @@ use reserve::{Outcome, Planned};
 pub(super) use again::{again_in, respecified};
 pub(super) use args::{Args, parse_seconds};
 pub(super) use feedback::{Patience, report, settle};
+pub(super) use ports::holder;
 pub(super) use preview::{Preview, preview};
 pub(super) use reserve::runtime_lock;
 

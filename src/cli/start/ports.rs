@@ -68,6 +68,13 @@ impl Ports for Machine<'_> {
     }
 }
 
+/// Who has `port`, in words, and the process that has it reserved.
+pub(crate) fn holder(context: &Context, port: u16) -> Option<(Holder, Option<View>)> {
+    let views = inspect::glance(&context.layout);
+    let machine = Machine::new(context, &views);
+    Some((machine.holder(port)?, machine.reserver(port)))
+}
+
 /// A machine on which every port is free, and that allocates from this range: for the port that a process itself holds,
 /// and for what a command would get elsewhere.
 pub(super) struct Free(pub(super) RangeInclusive<u16>);
