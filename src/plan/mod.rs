@@ -21,5 +21,6 @@ mod world;
 pub use draft::{Draft, draft};
 pub use patterns::{DefaultPort, Pattern, Patterns};
 pub use ports::{Plan, plan};
+pub use program::script;
 pub use request::{EnvAsk, Facts, Holder, Ports, Request, ServiceAsk};
 pub use words::same_command;

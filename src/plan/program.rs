@@ -165,6 +165,19 @@ pub(super) fn target(words: &[String]) -> Option<Target<'_>> {
     Some(Target::Inline)
 }
 
+/// The script file that `argv` runs, as it is written there, where a file of that name must exist: it has an ending of
+/// its language. An interpreter may find one without an ending elsewhere (`node app`, `bun dev`).
+pub fn script(argv: &[String]) -> Option<&str> {
+    let words = unwrapped(argv);
+    match (language(words)?, target(words)?) {
+        (Language::Go, _) => None,
+        (_, Target::Script(script, _)) => {
+            Some(script).filter(|script| of_ending(base(script)).is_some() && !script.contains("://"))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +230,23 @@ mod tests {
             ["a/b.py", "x", "a.b.js", ".py", "w.service", "/"].map(stem),
             ["b", "x", "a.b", ".py", "w.service", ""]
         );
+    }
+
+    #[test]
+    fn a_script_is_known_by_its_ending() {
+        for (line, expected) in [
+            ("python3 server.py 8000", Some("server.py")),
+            ("uv run --quiet app.py", Some("app.py")),
+            ("node --watch src/main.mjs", Some("src/main.mjs")),
+            ("./run.sh", Some("./run.sh")),
+            ("node app", None),
+            ("bun run dev", None),
+            ("python3 -m http.server", None),
+            ("deno run https://example.org/x.ts", None),
+            ("go run main.go", None),
+            ("sleep 10", None),
+        ] {
+            assert_eq!(script(&words(line)), expected, "{line}");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod doctor_env;
 mod doctor_health;
 mod doctor_kill;
 mod doctor_ports;
+mod doctor_validate;
 mod edges;
 mod env;
 mod env_files;

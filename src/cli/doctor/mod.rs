@@ -9,6 +9,7 @@ mod orphans;
 mod port;
 mod scan;
 mod stale;
+mod validate;
 
 use super::context::Context;
 use crate::error::Result;
@@ -44,6 +45,7 @@ enum What {
     Clean(clean::Args),
     Orphans(orphans::Args),
     Env(env::Args),
+    Validate(validate::Args),
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
@@ -57,5 +59,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         What::Clean(args) => clean::run(context, args),
         What::Orphans(args) => orphans::run(context, args),
         What::Env(args) => env::run(context, args),
+        What::Validate(args) => validate::run(context, args),
     }
 }

@@ -10,7 +10,7 @@ use crate::model::{Kind, Name, RestartPolicy, StopSignal};
 ///
 /// Options of tsm end at the first word that is not one; what follows is the command, word for word. One quoted word is
 /// split by shell rules, and run by bash when it has shell syntax.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(override_usage = "tsm start [OPTIONS] [--] WORD...")]
 #[command(
     after_help = "Examples:\n  tsm start python -m http.server\n  tsm start --env dev --port 4000 node server.js\n  \

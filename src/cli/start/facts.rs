@@ -20,6 +20,8 @@ pub(super) struct World {
     /// What the environment file changed, when it was read.
     overlay: RefCell<Overlay>,
     remarks: RefCell<Vec<String>>,
+    /// No environment file is sourced.
+    only_reads: bool,
 }
 
 impl World {
@@ -29,7 +31,13 @@ impl World {
             home: context.settings.home.clone(),
             overlay: RefCell::default(),
             remarks: RefCell::default(),
+            only_reads: false,
         }
+    }
+
+    /// The same, which reads the assignments of a named environment file instead of sourcing it.
+    pub(super) fn only_reading(self) -> Self {
+        World { only_reads: true, ..self }
     }
 
     /// What the environment file changes.
@@ -91,15 +99,19 @@ impl Facts for World {
     fn load_env(&self, file: &EnvFile) -> Result<BTreeMap<String, String>> {
         let base = environment::captured(std::env::vars_os());
         let overlay = match file.source {
-            EnvSource::Named => envfile::source_named(&file.path, &base, &self.dir, TIMEOUT)?,
-            EnvSource::Found => {
+            EnvSource::Named if !self.only_reads => {
+                envfile::source_named(&file.path, &base, &self.dir, TIMEOUT)?
+            }
+            EnvSource::Found | EnvSource::Named => {
                 let lookup = |name: &str| {
                     base.iter()
                         .find(|(key, _)| key == name)
                         .map(|(_, value)| value.to_string_lossy().into_owned())
                 };
                 let (set, problems) = envfile::read_found(&file.path, &lookup)?;
-                self.remarks.borrow_mut().extend(problems.iter().map(|problem| {
+                // What bash makes of the other lines of a named file shows when it is started.
+                let passed_over = problems.iter().filter(|_| file.source == EnvSource::Found);
+                self.remarks.borrow_mut().extend(passed_over.map(|problem| {
                     format!("{}:{}: not read: {}", file.path.display(), problem.line, problem.why)
                 }));
                 Overlay { set, ..Overlay::default() }

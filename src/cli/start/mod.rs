@@ -4,6 +4,7 @@ mod again;
 mod args;
 mod facts;
 mod feedback;
+mod judge;
 mod ports;
 mod preview;
 mod reserve;
@@ -27,6 +28,7 @@ use reserve::{Outcome, Planned};
 pub(super) use again::{again_in, respecified};
 pub(super) use args::{Args, parse_seconds};
 pub(super) use feedback::{Patience, report, settle};
+pub(super) use judge::{Judged, Question, judge};
 pub(super) use ports::holder;
 pub(super) use preview::{Preview, preview};
 pub(super) use reserve::runtime_lock;
@@ -368,23 +370,7 @@ fn dry_run(context: &Context, ask: &Ask, json: bool, say: &dyn Fn(&str)) -> Resu
     };
     plan.remarks.iter().chain(&world.remarks()).for_each(|remark| say(remark));
     if json {
-        return context.output.json(&serde_json::json!({
-            "schema": crate::model::SCHEMA,
-            "argv": plan.argv,
-            "command": plan.command,
-            "kind": plan.kind,
-            "port": plan.port,
-            "name": plan.name,
-            "dir": plan.dir,
-            "env_file": plan.env_file.as_ref().map(|file| &file.path),
-            "env": plan.env_values.iter().map(|(name, value)| (name, envfile::shown(name, value)))
-                .collect::<BTreeMap<_, _>>(),
-            "restart": ask.policy.restart,
-            "max_restarts": ask.policy.max_restarts,
-            "stop_signal": ask.policy.stop_signal,
-            "stop_timeout_ms": ask.policy.stop_timeout_ms,
-            "reasons": plan.reasons,
-        }));
+        return context.output.json(&judge::shown(ask, &plan));
     }
     for reason in &plan.reasons {
         context.output.line(&format!("{} {}: {}", reason.what, reason.value, reason.why))?;

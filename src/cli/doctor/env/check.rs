@@ -94,12 +94,12 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         Some(Finding::info(format!("{path}:{}: {} is set again in line {}", one.line, one.name, later.line)))
     });
     found.extend(twice);
-    found.push(port(facts));
     found.extend(privacy(facts, &assigned, &quoted));
     found
 }
 
-fn port(facts: &Facts) -> Finding {
+/// Whether its port is one that can be had.
+pub(super) fn port(facts: &Facts) -> Finding {
     let Some(text) = port_of(&facts.lines) else {
         return Finding::info("it sets no PORT; tsm start finds one where one is needed");
     };
@@ -169,7 +169,7 @@ mod tests {
 
     fn bad(facts: &Facts) -> Vec<String> {
         let worth = |one: &Finding| matches!(one.level, Level::Warning | Level::Error);
-        findings(facts).into_iter().filter(worth).map(|one| one.what).collect()
+        findings(facts).into_iter().chain([port(facts)]).filter(worth).map(|one| one.what).collect()
     }
 
     #[test]

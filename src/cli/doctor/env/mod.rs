@@ -79,7 +79,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         }
         Err(error) => return Err(error),
     };
-    let (findings, sets) = examine(context, &path, &dir);
+    let (findings, sets) = examine(context, &path, &dir, true);
     let report = Report::new(Some(path.clone()), findings, sets);
     if args.json {
         context.output.json(&report)?;
@@ -112,11 +112,12 @@ fn find(context: &Context, dir: &Path, text: Option<&str>) -> Result<PathBuf> {
     }
 }
 
-/// What is to be said of the file at `path`, for a start in `dir`, and what it sets.
+/// What is to be said of the file at `path`, for a start in `dir`, with or without its port; and what it sets.
 pub(super) fn examine(
     context: &Context,
     path: &Path,
     dir: &Path,
+    with_port: bool,
 ) -> (Vec<Finding>, BTreeMap<String, String>) {
     let text = match envfile::read_text(path) {
         Ok(text) => text,
@@ -133,11 +134,15 @@ pub(super) fn examine(
         unasked: envfile::nearby(dir).read.is_some_and(|read| read == *path),
         mode: std::fs::metadata(path).map_or(0, |facts| facts.mode() & 0o7777),
         tracked: git::is_tracked(path),
-        holder: port.and_then(|port| holder(context, port, path)),
+        holder: port.filter(|_| with_port).and_then(|port| holder(context, port, path)),
         path: path.to_owned(),
         lines,
     };
-    (check::findings(&facts), check::sets(&facts.lines))
+    let mut findings = check::findings(&facts);
+    if with_port {
+        findings.push(check::port(&facts));
+    }
+    (findings, check::sets(&facts.lines))
 }
 
 /// Who has `port`, and whether it was started with the env file `path`.
