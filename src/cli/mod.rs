@@ -15,6 +15,7 @@ mod patterns;
 mod ports;
 mod refs;
 mod restart;
+mod save;
 mod services;
 mod settings;
 mod start;
@@ -74,6 +75,7 @@ enum Verb {
     Enable(services::EnableArgs),
     Disable(services::DisableArgs),
     Show(services::ShowArgs),
+    Save(save::Args),
     Patterns(patterns::Args),
 }
 
@@ -150,6 +152,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Enable(args) => services::enable(context, &args),
         Verb::Disable(args) => services::disable(context, &args),
         Verb::Show(args) => services::show(context, &args),
+        Verb::Save(args) => save::run(context, &args),
         Verb::Patterns(args) => patterns::run(context, &args),
     }
 }

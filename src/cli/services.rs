@@ -206,6 +206,13 @@ pub(super) fn list(context: &Context, json: bool) -> Result<()> {
     Ok(())
 }
 
+/// Prints a definition of the user's as `tsm show --json` does.
+pub(super) fn show_json(context: &Context, definition: Definition) -> Result<()> {
+    let enabled = context.layout.services_enabled().join(format!("{}.tsm", definition.name)).is_symlink();
+    let (name, file) = (definition.name.to_string(), definition.file.clone());
+    context.output.json(&Shown::of(name, file, enabled, Ok(definition)))
+}
+
 pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<()> {
     let name = name_of(&args.name)?;
     let definition = find(context, &name)?;

@@ -36,6 +36,7 @@ pub(super) fn explain(error: &clap::Error, command: &clap::Command, words: &[OsS
             let missing = match argument.as_str() {
                 argument if argument.contains("<REF>") => "the name of a process, or all",
                 argument if argument.contains("<SERVICE>") => "the name of a service",
+                _ if whose == "save" => "a name for the service",
                 argument => argument,
             };
             let next = if argument.contains("<SERVICE>") { "tsm list available" } else { "tsm list" };

@@ -31,6 +31,7 @@ mod ready;
 mod refs;
 mod restarts;
 mod rotation;
+mod save;
 mod services;
 mod shell;
 mod start;

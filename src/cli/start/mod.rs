@@ -2,6 +2,7 @@
 
 mod again;
 mod args;
+mod asked;
 mod facts;
 mod feedback;
 mod judge;
@@ -27,6 +28,7 @@ use reserve::{Outcome, Planned};
 
 pub(super) use again::{again_in, respecified};
 pub(super) use args::{Args, parse_seconds};
+pub(super) use asked::{Asked, asked};
 pub(super) use feedback::{Patience, report, settle};
 pub(super) use judge::{Judged, Question, judge};
 pub(super) use ports::holder;
