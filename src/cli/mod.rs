@@ -18,6 +18,7 @@ mod restart;
 mod save;
 mod services;
 mod settings;
+mod socket;
 mod start;
 mod stop;
 mod usage;
@@ -77,6 +78,8 @@ enum Verb {
     Show(services::ShowArgs),
     Save(save::Args),
     Patterns(patterns::Args),
+    Socket(socket::Args),
+    Ipc(socket::IpcArgs),
 }
 
 /// Runs the program and returns its exit code.
@@ -154,6 +157,8 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Show(args) => services::show(context, &args),
         Verb::Save(args) => save::run(context, &args),
         Verb::Patterns(args) => patterns::run(context, &args),
+        Verb::Socket(args) => socket::run(context, &args),
+        Verb::Ipc(args) => socket::ipc(context, &args),
     }
 }
 

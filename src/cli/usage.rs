@@ -19,6 +19,10 @@ pub(super) fn explain(error: &clap::Error, command: &clap::Command, words: &[OsS
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let typed = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
+            if let Some(verb) = verb.filter(|verb| verb.has_subcommands()) {
+                let next = nearest_verb(verb, &typed).map_or(help, |inner| format!("tsm {whose} {inner}"));
+                return Error::usage(format!("{whose} has no verb {typed:?}")).hint(next);
+            }
             let next = nearest_verb(command, &typed).map_or(help, |verb| format!("tsm {verb}"));
             Error::usage(format!("there is no verb {typed:?}")).hint(next)
         }
@@ -143,6 +147,9 @@ mod tests {
             ("lst", "there is no verb \"lst\"", "tsm list"),
             ("strat x", "there is no verb \"strat\"", "tsm start"),
             ("xyzzy", "there is no verb \"xyzzy\"", "tsm --help"),
+            ("socket stats", "socket has no verb \"stats\"", "tsm socket status"),
+            ("ipc xyzzy", "ipc has no verb \"xyzzy\"", "tsm ipc --help"),
+            ("socket status", "socket needs the name of a process, or all", "tsm list"),
             ("help lst", "there is no verb \"lst\"", "tsm list"),
             ("-x", "tsm has no option -x", "tsm --help"),
             ("list --jsn", "list has no option --jsn", "tsm list --json"),

@@ -60,11 +60,24 @@ impl Client {
 
     /// Asks and waits for the answer; `None` of patience is for ever.
     fn exchange(&mut self, request: &str, patience: Option<Duration>) -> Result<Option<String>> {
-        self.stream.write_all(request.as_bytes()).map_err(|error| Self::unreachable(&error))?;
-        self.receive(patience)
+        self.say(request)?;
+        self.hear(patience)
     }
 
-    fn receive(&mut self, patience: Option<Duration>) -> Result<Option<String>> {
+    /// Sends one request line, whose answer [`Client::hear`] waits for: so that several supervisors can be asked at once.
+    ///
+    /// # Errors
+    /// Unreachable when the supervisor is gone.
+    pub fn say(&mut self, request: &str) -> Result<()> {
+        let line = format!("{}\n", request.trim_end());
+        self.stream.write_all(line.as_bytes()).map_err(|error| Self::unreachable(&error))
+    }
+
+    /// The next reply line; none when it does not come within `patience` (`None`: for ever).
+    ///
+    /// # Errors
+    /// Unreachable when the supervisor is gone.
+    pub fn hear(&mut self, patience: Option<Duration>) -> Result<Option<String>> {
         let end = patience.map(|time| Instant::now() + time);
         loop {
             if let Some(at) = self.pending.iter().position(|byte| *byte == b'\n') {
@@ -94,7 +107,7 @@ impl Client {
     /// # Errors
     /// Unreachable when the supervisor is gone or does not answer in 5 s.
     pub fn raw(&mut self, request: &str) -> Result<String> {
-        self.exchange(&format!("{}\n", request.trim_end()), Some(self.prompt))?
+        self.exchange(request, Some(self.prompt))?
             .ok_or_else(|| Error::new(Kind::Unreachable, "the supervisor does not answer"))
     }
 

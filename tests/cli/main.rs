@@ -34,6 +34,7 @@ mod rotation;
 mod save;
 mod services;
 mod shell;
+mod socket;
 mod start;
 mod start_again;
 mod start_faults;
