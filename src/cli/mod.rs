@@ -20,6 +20,7 @@ mod services;
 mod settings;
 mod socket;
 mod start;
+mod startup;
 mod stop;
 mod usage;
 
@@ -76,6 +77,7 @@ enum Verb {
     Enable(services::EnableArgs),
     Disable(services::DisableArgs),
     Show(services::ShowArgs),
+    Startup(startup::Args),
     Save(save::Args),
     Patterns(patterns::Args),
     Socket(socket::Args),
@@ -155,6 +157,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Enable(args) => services::enable(context, &args),
         Verb::Disable(args) => services::disable(context, &args),
         Verb::Show(args) => services::show(context, &args),
+        Verb::Startup(args) => startup::run(context, &args),
         Verb::Save(args) => save::run(context, &args),
         Verb::Patterns(args) => patterns::run(context, &args),
         Verb::Socket(args) => socket::run(context, &args),

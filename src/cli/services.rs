@@ -10,7 +10,7 @@ use crate::model::Name;
 use crate::render::table::{Cell, Column, Table};
 use crate::render::width::Cut;
 use crate::render::{human, style};
-use crate::service::{Catalog, Definition};
+use crate::service::{Catalog, Definition, Entry};
 
 /// Mark services to be started at boot.
 ///
@@ -91,6 +91,16 @@ pub(super) fn catalog(context: &Context) -> Catalog {
 /// Not found, or what is wrong with its file and line.
 pub(super) fn find(context: &Context, name: &Name) -> Result<Definition> {
     catalog(context).find(name)
+}
+
+/// The enabled services, in the order of names, the broken ones and links that lead nowhere included.
+///
+/// # Errors
+/// When a folder of definitions cannot be read.
+pub(super) fn enabled(context: &Context) -> Result<Vec<Entry>> {
+    let mut all = catalog(context).list()?;
+    all.retain(|entry| entry.enabled);
+    Ok(all)
 }
 
 fn name_of(text: &str) -> Result<Name> {

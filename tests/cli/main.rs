@@ -39,6 +39,7 @@ mod start;
 mod start_again;
 mod start_faults;
 mod start_ports;
+mod startup;
 mod stop_tree;
 mod terminal;
 mod unsupervised;

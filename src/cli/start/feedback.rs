@@ -57,7 +57,8 @@ pub(crate) fn already(context: &Context, view: &View, json: bool) -> Result<()> 
     context.output.line(&format!("{what}: {}", details(view, view.pid)))
 }
 
-fn details(view: &View, pid: Option<i32>) -> String {
+/// `NAME (TSM ID: 0, PID: 1234, Port: 8000)`.
+pub(crate) fn details(view: &View, pid: Option<i32>) -> String {
     let mut parts = Vec::new();
     parts.extend(view.id.map(|id| format!("TSM ID: {id}")));
     parts.extend(pid.map(|pid| format!("PID: {pid}")));

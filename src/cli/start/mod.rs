@@ -29,11 +29,11 @@ use reserve::{Outcome, Planned};
 pub(super) use again::{again_in, respecified};
 pub(super) use args::{Args, parse_seconds};
 pub(super) use asked::{Asked, asked};
-pub(super) use feedback::{Patience, report, settle};
+pub(super) use feedback::{Patience, details, report, settle};
 pub(super) use judge::{Judged, Question, judge};
 pub(super) use ports::holder;
 pub(super) use preview::{Preview, preview};
-pub(super) use reserve::runtime_lock;
+pub(super) use reserve::{is_pending, runtime_lock};
 
 /// Everything that was asked of one start.
 pub(super) struct Ask {
@@ -187,7 +187,11 @@ impl Ask {
         Self::finish(args, request, Policy::default(), BTreeMap::new(), Origin::Command)
     }
 
-    fn of_service(
+    /// What starting a service asks for: in `asked_dir`, else where its definition says, else `here`.
+    ///
+    /// # Errors
+    /// When the directory is not there.
+    pub(super) fn of_service(
         context: &Context,
         args: &Args,
         definition: &Definition,

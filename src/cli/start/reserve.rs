@@ -147,7 +147,7 @@ fn attempt(context: &Context, ask: &Ask, draft: Draft) -> Result<Option<Outcome>
 }
 
 /// True for a process that is reserved but does not run yet.
-pub(super) fn is_pending(view: &View) -> bool {
+pub(crate) fn is_pending(view: &View) -> bool {
     view.status == State::Starting && view.pid.is_none()
 }
 
