@@ -9,6 +9,7 @@
 //!
 //! Knows no other module's files: paths and `log_base` are passed in.
 
+mod announced;
 mod follow;
 #[cfg(test)]
 mod kit;
@@ -21,6 +22,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use announced::{Announced, announced};
 pub use follow::{Follower, from};
 pub use mix::Mix;
 pub use tail::{Tail, tail};
