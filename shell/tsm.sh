@@ -93,6 +93,12 @@ _tsm_init "${BASH_SOURCE[0]-}"
 # It is looked for at each call, so a build or an upgrade counts at once. No locals: one that has the name of an exported
 # variable would be exported in its place, into the process that is being started.
 function tsm() {
+    # What only the shell itself can do; a child shell has nothing but this function.
+    if [[ ${1-} == start && ${2-} != --shell-fd ]] && \builtin declare -F _tsm_start >/dev/null &&
+        _tsm_has_code "${@:2}"; then
+        _tsm_start "${@:2}"
+        \builtin return
+    fi
     if [[ -x ${TSM_SRC-}/target/release/tsm ]]; then
         "$TSM_SRC/target/release/tsm" "$@"
     elif [[ ${TSM_SRC-} == */share/tsm && -x ${TSM_SRC%/share/tsm}/bin/tsm ]]; then
@@ -104,6 +110,58 @@ function tsm() {
         \builtin printf 'tsm: there is no tsm binary; run: %q\n' "${TSM_SRC-}/install.sh" >&2
         \builtin return 127
     fi
+}
+
+# ---- what only a shell can do ------------------------------------------------------------------------------------------
+
+# _tsm_has_code WORD...: true when one of the words, or a part of one with blanks, is a function or an alias of this shell.
+# One too many does no harm: the binary decides.
+function _tsm_has_code() {
+    \builtin local -a _tsm_words
+    _tsm_words=()
+    while [[ $# -gt 0 ]]; do
+        if [[ $1 == *[[:space:]]* ]]; then
+            IFS=$' \t\n;&|()<>\'"' \builtin read -r -d '' -a _tsm_words <<<"$1" || \builtin :
+            if [[ ${#_tsm_words[@]} -gt 1 || ${_tsm_words[0]-} != "$1" ]]; then
+                \builtin set -- "${_tsm_words[@]}" "${@:2}"
+                \builtin continue
+            fi
+        elif [[ -n $1 && -n ${BASH_ALIASES["$1"]+x} ]] || \builtin declare -F -- "$1" >/dev/null 2>&1; then
+            \builtin return 0
+        fi
+        \builtin shift
+    done
+    \builtin return 1
+}
+
+# _tsm_start ARGUMENT...: `tsm start` with the functions and aliases of this shell, which go through descriptor 9: the
+# environment has no room for them, and the command line can be read by everybody. Standard input stays what it is. Not a
+# process substitution: that would change $!, and is no syntax in the posix mode of bash 5.0.
+function _tsm_start() {
+    if [[ -e /dev/fd/0 ]]; then
+        { _tsm_code 2>/dev/null | tsm start --shell-fd 9 "$@" 9<&0 0<&8 8<&-; } 8<&0
+    else
+        _tsm_code 2>/dev/null | tsm start --shell-fd 9 "$@" 9<&0 0<&-
+    fi
+}
+
+# _tsm_code: prints the functions and aliases of this shell as the binary reads them (src/plan/functions.rs). Runs in a
+# subshell, which it changes: the user's traps and options must not write into it or end it.
+function _tsm_code() {
+    \builtin trap - DEBUG ERR RETURN
+    \builtin set +eux -f
+    \builtin local IFS=$'\n' _tsm_name
+    \builtin printf '\0tsm-code\0'
+    for _tsm_name in $(\builtin declare -F); do
+        _tsm_name=${_tsm_name#declare }
+        \builtin printf '%s\0' "$_tsm_name"
+        \builtin declare -f -- "${_tsm_name#* }"
+        \builtin printf '\0'
+    done
+    for _tsm_name in "${!BASH_ALIASES[@]}"; do
+        \builtin printf 'alias %s\0%s\0' "$_tsm_name" "${BASH_ALIASES["$_tsm_name"]}"
+    done
+    \builtin printf 'end\0'
 }
 
 # ---- the public API: one line a verb, arguments and exit codes are the binary's ----------------------------------------
@@ -156,7 +214,7 @@ function tsm_unload() {
     fi
     \builtin unset -v TSM_SRC TSM_PROCESSES_DIR TSM_LOGS_DIR TSM_PIDS_DIR MOD_SRC MOD_DIR
     _tsm_with_public builtin unset -f
-    \builtin unset -f _tsm_with_public _tsm_forget_dir tsm_unload
+    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code tsm_unload
 }
 
 \builtin return 0

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::context::Context;
-use super::refs;
+use super::{refs, start};
 use crate::envfile;
 use crate::error::{Error, Kind, Result};
 use crate::inspect::View;
@@ -28,6 +28,9 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// How many lines of a function are shown; `--json` has all.
+const LINES: usize = 20;
+
 /// The object of `tsm info --json`: that of `list`, with more.
 #[derive(Debug, Serialize)]
 struct Details<'a> {
@@ -35,6 +38,7 @@ struct Details<'a> {
     view: &'a View,
     argv: Option<Vec<String>>,
     service: Option<String>,
+    function: Option<start::Function>,
     tree: Vec<Member>,
     started: Option<String>,
     log_bytes: Option<u64>,
@@ -96,6 +100,11 @@ fn details(view: &View) -> Details<'_> {
         service: spec.as_ref().and_then(|spec| match &spec.origin {
             Origin::Service(name) => Some(name.to_string()),
             Origin::Command => None,
+        }),
+        function: spec.as_ref().and_then(|spec| spec.function.as_ref()).map(|function| {
+            let file = view.dir.function();
+            let text = std::fs::read(&file).unwrap_or_default();
+            start::shown_function(&function.name, &function.helpers, Some(&file), &text)
         }),
         tree: members(view),
         started: view
@@ -161,6 +170,9 @@ fn print(context: &Context, one: &Details<'_>) -> Result<()> {
     if let Some(service) = &one.service {
         field("service", service)?;
     }
+    if let Some(function) = &one.function {
+        print_function(context, function)?;
+    }
     field("type", view.kind.as_str())?;
     if view.port.is_some() || !view.ports.is_empty() {
         field("port", &ports(view))?;
@@ -213,6 +225,25 @@ fn print(context: &Context, one: &Details<'_>) -> Result<()> {
     for (at, reason) in one.reasons.iter().enumerate() {
         let name = if at == 0 { "plan" } else { "" };
         field(name, &format!("{} {}: {}", reason.what, reason.value, reason.why))?;
+    }
+    Ok(())
+}
+
+/// The name of a function, what is kept with it, and the beginning of its text.
+fn print_function(context: &Context, function: &start::Function) -> Result<()> {
+    let with = match function.helpers.as_slice() {
+        [] => String::new(),
+        helpers => format!(" (with {})", helpers.join(", ")),
+    };
+    context.output.line(&format!("  {:<10}  {}{with}", "function", function.name))?;
+    let bare = |line: &&str| line.starts_with('#') || line.starts_with("shopt ");
+    let lines: Vec<&str> = function.text.lines().skip_while(bare).collect();
+    for line in lines.iter().take(LINES) {
+        context.output.line(&format!("  {:<10}    {line}", ""))?;
+    }
+    let left = lines.len().saturating_sub(LINES);
+    if let Some(file) = function.file.as_ref().filter(|_| left > 0) {
+        context.output.line(&format!("  {:<10}    … {left} more lines: {}", "", file.display()))?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ pub use identity::{Identity, Pid};
 pub use kind::Kind;
 pub use name::{Name, NameError};
 pub use policy::{LogLimit, Policy, RestartPolicy, StopSignal};
-pub use spec::{EnvFile, EnvSource, EnvVar, Origin, Reason, Spec};
+pub use spec::{EnvFile, EnvSource, EnvVar, Function, Origin, Reason, Spec};
 pub use state::State;
 pub use status::{Killed, Status};
 

@@ -35,6 +35,9 @@ pub struct Spec {
     /// `--env-var` settings and a definition's.
     #[serde(default)]
     pub env_vars: BTreeMap<String, EnvVar>,
+    /// The function of a shell that it is; its text is in `function.bash` of the process directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<Function>,
     /// Where it came from.
     #[serde(default)]
     pub origin: Origin,
@@ -58,6 +61,16 @@ pub struct EnvFile {
     pub path: PathBuf,
     /// How it is read.
     pub source: EnvSource,
+}
+
+/// A function of the shell that started a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Its name; of a line that calls several, the first of them.
+    pub name: String,
+    /// The functions that were kept with it, because it may call them.
+    #[serde(default)]
+    pub helpers: Vec<String>,
 }
 
 /// How an environment file is read.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::aliases;
 use super::command_port::{self, Named};
-use super::interpreter;
+use super::functions::{self, Script};
+use super::interpreter::{self, Interpreted};
 use super::name;
 use super::patterns::{DefaultPort, Pattern, Patterns};
 use super::program::{self, Language, Target};
@@ -20,8 +22,10 @@ const SERVERS: &[&str] = &["server", "app", "main", "run", "manage", "wsgi", "as
 /// Everything but the port: what "the same process?" compares before the ladder.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// The words as typed.
+    /// The words as typed, its aliases expanded.
     pub typed: Vec<String>,
+    /// What bash runs where it is a function of the calling shell.
+    pub script: Option<Script>,
     /// What is executed, before a template adds words.
     pub argv: Vec<String>,
     /// The command as a person reads it.
@@ -95,17 +99,26 @@ pub fn draft(request: &Request, facts: &dyn Facts) -> Result<Draft> {
     if request.port == Some(0) {
         return Err(Error::usage("a port is a number from 1 to 65535, not 0"));
     }
-    let words = words::understand(&request.words)?;
+    let expanded = aliases::expand(&request.code, &request.words)?;
+    let words = words::understand(&expanded.words)?;
     let dir = &request.dir;
-    let interpreted = interpreter::interpret(&words.seen, dir, facts);
-    let (argv, argv_why) = match (words.shell, interpreted.why) {
+    let script = script(request, &words, expanded.source.as_deref())?;
+    let interpreted = match &script {
+        Some(script) => in_script(script, &words),
+        None => interpreter::interpret(&words.seen, dir, facts),
+    };
+    let (argv, mut argv_why) = match (words.shell, interpreted.why) {
         (Shell::No, why) => {
             let before = words.argv.len() - words.seen.len();
             let argv = words.argv[..before].iter().cloned().chain(interpreted.argv).collect();
             (argv, why.unwrap_or_else(|| words.why.to_owned()))
         }
+        (_, Some(why)) if script.is_some() => (interpreted.argv, why),
         _ => (words.argv.clone(), words.why.to_owned()),
     };
+    if let Some(alias) = &expanded.alias {
+        argv_why = format!("{alias} is an alias of the calling shell; {argv_why}");
+    }
     let plain = interpreted.plain;
     let (env_file, mut remarks) = match request.env {
         EnvAsk::None => (None, Vec::new()),
@@ -124,7 +137,7 @@ pub fn draft(request: &Request, facts: &dyn Facts) -> Result<Draft> {
     ];
     let kind = request.kind.map(|kind| (kind, "asked for with --kind"));
     let mut draft = Draft {
-        typed: request.words.clone(),
+        typed: expanded.words,
         argv,
         command: words.command.clone(),
         dir: dir.clone(),
@@ -143,13 +156,43 @@ pub fn draft(request: &Request, facts: &dyn Facts) -> Result<Draft> {
             script: None,
             pattern: pattern(request, &words, &plain),
             likely: None,
-            shell: words.shell,
+            // A script takes further words as its arguments.
+            shell: if script.is_some() && words.shell == Shell::One { Shell::No } else { words.shell },
             argv_why,
             base_why,
         },
+        script,
     };
     look_at_script(&mut draft, &words, &plain, facts);
     Ok(draft)
+}
+
+/// The script of a command that is, or calls, a function of the calling shell. Of a line that takes more words at its end
+/// it is a program with arguments, as that of a function.
+fn script(request: &Request, words: &Words, source: Option<&str>) -> Result<Option<Script>> {
+    match (words.shell, words.seen.first(), words.argv.last()) {
+        (Shell::No, Some(name), _) if words.direct => request.code.call(name),
+        (Shell::One | Shell::Many, _, Some(line)) => {
+            request.code.line(line, source, words.shell == Shell::One)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// How bash runs `script`.
+fn in_script(script: &Script, words: &Words) -> Interpreted {
+    let arguments = if words.shell == Shell::No { &words.seen[1..] } else { &[] };
+    let argv = ["bash", functions::PLACE].map(str::to_owned).into_iter().chain(arguments.iter().cloned());
+    let kept = match script.helpers.len() {
+        0 => String::new(),
+        1..=5 => format!(", kept with {}", script.helpers.join(", ")),
+        many => format!(", kept with {many} others"),
+    };
+    let why = match words.shell {
+        Shell::No => format!("{} is a function of the calling shell{kept}", script.name),
+        _ => format!("a line that calls {} of the calling shell{kept}", script.name),
+    };
+    Interpreted { argv: argv.collect(), plain: words.seen.clone(), why: Some(why) }
 }
 
 fn given(request: &Request) -> Option<(u16, &'static str)> {

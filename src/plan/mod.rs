@@ -3,8 +3,10 @@
 //! Sees no OS: it asks [`Facts`] for files and [`Ports`] for ports. [`draft`] decides all that can be compared with what
 //! runs already; [`plan`] then chooses the port, under the runtime lock.
 
+mod aliases;
 mod command_port;
 mod draft;
+mod functions;
 mod interpreter;
 mod name;
 mod patterns;
@@ -19,6 +21,7 @@ mod words;
 mod world;
 
 pub use draft::{Draft, draft};
+pub use functions::{Script, ShellCode};
 pub use patterns::{DefaultPort, Pattern, Patterns};
 pub use ports::{Plan, plan};
 pub use program::script;

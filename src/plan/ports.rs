@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::draft::Draft;
+use super::functions::{self, Script};
 use super::patterns::DefaultPort;
 use super::request::{Holder, Ports};
 use super::words::Shell;
@@ -15,6 +16,8 @@ use crate::model::{EnvFile, Kind, Name, Reason};
 pub struct Plan {
     /// What is executed, word for word.
     pub argv: Vec<String>,
+    /// What bash runs where it is a function of the calling shell; [`Plan::place`] says where that is kept.
+    pub script: Option<Script>,
     /// The command as a person reads it, before a template added words.
     pub command: String,
     /// What it is to TSM.
@@ -39,6 +42,17 @@ pub struct Plan {
     pub reasons: Vec<Reason>,
     /// What the user should hear.
     pub remarks: Vec<String>,
+}
+
+impl Plan {
+    /// Puts the path of the script into argv, where there is one: it depends on the name.
+    pub fn place(&mut self, path: &str) {
+        if let Some(word) = self.argv.iter_mut().find(|word| *word == functions::PLACE) {
+            path.clone_into(word);
+            let said = self.reasons.iter_mut().filter(|reason| reason.what == "argv");
+            said.for_each(|reason| reason.value = shell_words::join(&self.argv));
+        }
+    }
 }
 
 /// The ladder's result.
@@ -80,6 +94,7 @@ pub fn plan(mut draft: Draft, ports: &dyn Ports) -> Result<Plan> {
     reasons.append(&mut draft.reasons);
     Ok(Plan {
         argv,
+        script: draft.script,
         command: draft.command,
         kind,
         port: choice.port,

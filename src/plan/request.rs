@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use super::functions::ShellCode;
 use crate::error::Result;
 use crate::model::{EnvFile, Kind, Name};
 
@@ -28,6 +29,8 @@ pub struct Request {
     pub env: EnvAsk,
     /// The text of the user's `patterns.txt`.
     pub user_patterns: Option<String>,
+    /// The functions and aliases of the calling shell.
+    pub code: ShellCode,
 }
 
 /// What a service definition says about the plan.

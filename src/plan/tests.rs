@@ -317,3 +317,67 @@ proptest! {
         prop_assert_eq!(plan.port, Some(port));
     }
 }
+
+/// A shell with the functions `mydev`, `node` and `helper`, and some aliases.
+fn with_code(line: &str) -> Request {
+    let text = b"\0tsm-code\0-f helper\0helper () { :; }\n\0-f mydev\0mydev () { helper; }\n\0\
+        -f node\0node () { :; }\n\0alias d\0mydev -p 4321\0alias web\0cd web && mydev\0alias n\0npm start\0end\0";
+    Request { code: super::ShellCode::parse(text).unwrap(), ..typed(line) }
+}
+
+#[test]
+fn a_function_of_the_calling_shell_comes_before_a_program() {
+    let world = project();
+    let decided = |line: &str| {
+        let mut plan = decide(&world, &with_code(line)).unwrap();
+        plan.place("/d/function.bash");
+        plan
+    };
+    for (line, argv, name, port) in [
+        ("mydev a b", "bash /d/function.bash a b", "my-api-mydev", None),
+        ("[mydev 'a  b']", "bash /d/function.bash 'a  b'", "my-api-mydev", None),
+        ("A=1 mydev", "env 'A=1' bash /d/function.bash", "my-api-mydev", None),
+        ("node server.js", "bash /d/function.bash server.js", "my-api-server-3000", Some(3000)),
+        ("d x", "bash /d/function.bash -p 4321 x", "my-api-mydev-4321", Some(4321)),
+        ("[mydev 2>&1 && true]", "bash /d/function.bash", "my-api-mydev", None),
+        ("[cd web && mydev]", "bash /d/function.bash", "my-api-mydev", None),
+        ("web x", "bash /d/function.bash", "my-api-mydev", None),
+        ("n", "npm start", "my-api-start-3000", Some(3000)),
+    ] {
+        let plan = decided(line);
+        assert_eq!((shell_words::join(&plan.argv).as_str(), plan.name.as_str()), (argv, name), "{line}");
+        assert_eq!((plan.port, plan.script.is_some()), (port, line != "n"), "{line}");
+        assert_eq!(plan.reasons.iter().find(|reason| reason.what == "argv").unwrap().value, argv, "{line}");
+    }
+    let plan = decided("mydev");
+    assert_eq!(why(&plan, "argv"), "mydev is a function of the calling shell, kept with helper");
+    assert_eq!((plan.command.as_str(), plan.kind), ("mydev", Kind::Pid));
+    assert_eq!(why(&decided("n"), "argv"), "n is an alias of the calling shell; the words as typed");
+    let plan = decide(&world, &Request { port: Some(4000), ..with_code("mydev") }).unwrap();
+    assert_eq!((plan.name.as_str(), plan.kind), ("my-api-mydev-4000", Kind::Port));
+
+    // The shell itself would not look these up.
+    for line in ["env mydev", "exec mydev", "python mydev", "./mydev"] {
+        assert_eq!(decided(line).script, None, "{line}");
+    }
+}
+
+#[test]
+fn a_pattern_matches_what_was_typed_of_a_function_and_gives_it_words() {
+    let world = project();
+    let patterns = |text: &str| Some(text.to_owned());
+    let request =
+        Request { user_patterns: patterns("x|mydev|4111|{cmd} --port {port}\n"), ..with_code("mydev a") };
+    let plan = decide(&world, &request).unwrap();
+    assert_eq!(plan.argv[2..], ["a", "--port", "4111"]);
+    let request = Request {
+        user_patterns: patterns("x|mydev|4111|PORT2={port} {cmd} -p {port}\n"),
+        ..with_code("[mydev >log]")
+    };
+    let plan = decide(&world, &request).unwrap();
+    assert_eq!(
+        (&plan.argv[..3], &plan.argv[4..]),
+        (&["env", "PORT2=4111", "bash"].map(str::to_owned)[..], &["-p", "4111"].map(str::to_owned)[..])
+    );
+    assert!(plan.script.unwrap().text.ends_with(b"\nmydev >log \"$@\"\n"));
+}

@@ -28,6 +28,8 @@ pub(super) struct Words {
     pub(super) assignments: Vec<(String, String)>,
     /// How bash is part of it.
     pub(super) shell: Shell,
+    /// Nothing but assignments stands before `seen`: the shell itself would look its first word up.
+    pub(super) direct: bool,
     /// The command as a person reads it.
     pub(super) command: String,
     /// Why `argv` is what it is.
@@ -65,10 +67,11 @@ fn several(words: &[String], command: String, why: &'static str) -> Result<Words
         return Err(required());
     }
     let mut argv = words.to_vec();
+    let direct = words.len() == assignments.len() + seen.len();
     if assignment(&words[0]).is_some() {
         argv.insert(0, "env".into());
     }
-    Ok(Words { argv, seen, assignments, shell: Shell::No, command, why })
+    Ok(Words { argv, seen, assignments, shell: Shell::No, direct, command, why })
 }
 
 fn one_line(line: &str) -> Result<Words> {
@@ -97,6 +100,7 @@ fn one_line(line: &str) -> Result<Words> {
         argv: vec!["bash".into(), "-c".into(), line.to_owned()],
         seen,
         assignments: set,
+        direct: true,
         shell: if commands.len() == 1 && scan.simple { Shell::One } else { Shell::Many },
         command: line.trim().to_owned(),
         why: "one quoted command with shell syntax, run by bash",
@@ -120,7 +124,8 @@ fn assignments(words: &[String]) -> (Vec<(String, String)>, Vec<String>) {
     (set, rest.to_vec())
 }
 
-fn assignment(word: &str) -> Option<(String, String)> {
+/// The name and value of `NAME=value`.
+pub(super) fn assignment(word: &str) -> Option<(String, String)> {
     let (name, value) = word.split_once('=')?;
     let good = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -144,6 +149,11 @@ fn simple(text: &str) -> Vec<String> {
         }
     }
     words
+}
+
+/// True when `line` is more than words and quotes.
+pub(super) fn needs_shell(line: &str) -> bool {
+    scan(line).syntax
 }
 
 /// What a look at every character of a line shows.

@@ -144,6 +144,11 @@ impl ProcessDir {
         self.dir.join("spec.json")
     }
 
+    /// The text of a shell function that is run; private, because people put secrets into functions.
+    pub fn function(&self) -> PathBuf {
+        self.dir.join("function.bash")
+    }
+
     /// What is so.
     pub fn status(&self) -> PathBuf {
         self.dir.join("status.json")
@@ -159,14 +164,18 @@ impl ProcessDir {
         self.dir.join("control.sock")
     }
 
-    /// Waits until its spec and its own name are on the disk.
+    /// Waits until its spec, the text of its function and its own name are on the disk.
     ///
     /// # Errors
     /// When the disk fails.
     pub fn sync(&self) -> Result<()> {
         let spec = self.spec();
         let parent = self.dir.parent().unwrap_or(Path::new("/"));
-        let synced = File::open(&spec).and_then(|file| file.sync_data());
+        let function = match File::open(self.function()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            opened => opened.and_then(|file| file.sync_data()),
+        };
+        let synced = function.and_then(|()| File::open(&spec)).and_then(|file| file.sync_data());
         match synced.and_then(|()| File::open(parent)?.sync_all()) {
             // It was taken away again, because its program could not be executed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

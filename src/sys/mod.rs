@@ -2,6 +2,7 @@
 //!
 //! Knows nothing above it but the plain words of `model`. Linux is run and tested; the macOS side is compiled.
 
+pub mod bash;
 pub mod boot;
 pub mod clock;
 pub mod collapse;

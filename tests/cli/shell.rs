@@ -29,7 +29,8 @@ const PUBLIC: [&str; 14] = [
 ];
 
 /// The words of bash's own syntax, which nobody can alias and go on working.
-const SYNTAX: [&str; 7] = ["if", "then", "else", "elif", "fi", "case", "function"];
+const SYNTAX: [&str; 11] =
+    ["if", "then", "else", "elif", "fi", "case", "function", "for", "while", "do", "done"];
 
 #[test]
 fn sourcing_survives_a_hostile_shell() {
@@ -107,8 +108,16 @@ fn sourcing_changes_nothing_but_its_names_and_unloading_takes_them_away() {
 
         assert_eq!(new(0), BTreeSet::from(GLOBALS), "{prelude}");
         let exported = PUBLIC.map(|name| format!("declare -fx {name}"));
-        let own = ["_tsm_forget_dir", "_tsm_with_public", "tetra", "tsm_unload"]
-            .map(|name| format!("declare -f {name}"));
+        let own = [
+            "_tsm_code",
+            "_tsm_forget_dir",
+            "_tsm_has_code",
+            "_tsm_start",
+            "_tsm_with_public",
+            "tetra",
+            "tsm_unload",
+        ]
+        .map(|name| format!("declare -f {name}"));
         assert_eq!(new(1), exported.iter().chain(&own).map(String::as_str).collect(), "{prelude}");
         assert_eq!(before[2], loaded[2], "{prelude}");
         assert_eq!(before, after, "{prelude}");

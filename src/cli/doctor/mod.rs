@@ -22,7 +22,6 @@ pub(super) use port::{parse_port, show as show_port};
 /// manages.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
-#[command(after_help = "Examples:\n  tsm doctor healthcheck\n  tsm doctor clean --dry-run")]
 pub(super) struct Args {
     #[command(subcommand)]
     what: Option<What>,
@@ -32,6 +31,8 @@ pub(super) struct Args {
 
 const EXAMPLES: &str = "Examples:\n  tsm doctor               who listens on which port\n  \
     tsm doctor port 8000     who has that port\n  tsm doctor kill 8000     ends who listens there\n  \
+    tsm doctor healthcheck   what is out of order, and what to type\n  \
+    tsm doctor orphans       what runs without anybody who looks after it\n  \
     tsm doctor clean         takes away what is left of processes that are gone";
 
 #[derive(Debug, clap::Subcommand)]
@@ -42,8 +43,8 @@ enum What {
     Kill(kill::Args),
     #[command(visible_alias = "health")]
     Healthcheck(health::Args),
-    Clean(clean::Args),
     Orphans(orphans::Args),
+    Clean(clean::Args),
     Env(env::Args),
     Validate(validate::Args),
 }
@@ -55,10 +56,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         Some(What::Port(args)) => port::run(context, args),
         Some(What::Kill(args)) => kill::run(context, args),
         Some(What::Clean(args)) => clean::run(context, args),
-        What::Healthcheck(args) => health::run(context, args),
-        What::Clean(args) => clean::run(context, args),
-        What::Orphans(args) => orphans::run(context, args),
-        What::Env(args) => env::run(context, args),
-        What::Validate(args) => validate::run(context, args),
+        Some(What::Orphans(args)) => orphans::run(context, args),
+        Some(What::Healthcheck(args)) => health::run(context, args),
+        Some(What::Env(args)) => env::run(context, args),
+        Some(What::Validate(args)) => validate::run(context, args),
     }
 }

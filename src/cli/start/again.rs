@@ -3,10 +3,10 @@
 use super::ports::Free;
 use super::reserve::{lock_of, ran, runtime_lock, take_over};
 use super::{Context, World, directory, doubt_patterns, launch, services, user_patterns};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plain};
 use crate::inspect::{View, glance};
 use crate::model::{EnvVar, Origin, Policy, Spec};
-use crate::plan::{self, EnvAsk, Facts, Holder, Ports as _, Request, ServiceAsk};
+use crate::plan::{self, EnvAsk, Facts, Holder, Ports as _, Request, ServiceAsk, ShellCode};
 use crate::store;
 use crate::supervisor::{Order, environment};
 
@@ -59,7 +59,7 @@ pub(super) fn try_again(
             return Err(taken(&spec, port, holder));
         }
     }
-    let kept = take_over(&view.dir, &spec)?;
+    let kept = take_over(&view.dir, &spec, None)?;
     drop(held);
     let started = launch(&view.dir, lock, env, &order);
     if started.is_err() {
@@ -80,8 +80,20 @@ fn taken(spec: &Spec, port: u16, holder: Holder) -> Error {
 /// ID, name and port are kept.
 ///
 /// # Errors
-/// When the definition is gone or broken.
+/// When the definition is gone or broken, or the text of a function is.
 pub(crate) fn respecified(context: &Context, spec: &Spec) -> Result<Spec> {
+    if let Some(function) = &spec.function {
+        let path = context.layout.process(&spec.name).function();
+        std::fs::File::open(&path).map_err(|error| {
+            Error::not_found(format!(
+                "cannot read the text of {}: {}: {}",
+                function.name,
+                path.display(),
+                plain(&error)
+            ))
+            .hint(format!("tsm start {}, in a shell that has it", shell_words::join(&spec.typed)))
+        })?;
+    }
     let Origin::Service(service) = &spec.origin else { return Ok(spec.clone()) };
     let definition = services::find(context, service)?;
     let dir = match &definition.dir {
@@ -102,6 +114,7 @@ pub(crate) fn respecified(context: &Context, spec: &Spec) -> Result<Spec> {
         kind: None,
         env: definition.env.clone().map_or(EnvAsk::Discover, EnvAsk::Named),
         user_patterns: patterns,
+        code: ShellCode::default(),
     };
     let world = World::new(context, &dir);
     let plan = plan::plan(plan::draft(&request, &world)?, &Free(1..=u16::MAX))?;

@@ -9,12 +9,15 @@ use crate::model::{Kind, Name, RestartPolicy, StopSignal};
 /// Start a command, a service, or what was stopped.
 ///
 /// Options of tsm end at the first word that is not one; what follows is the command, word for word. One quoted word is
-/// split by shell rules, and run by bash when it has shell syntax.
+/// split by shell rules, and run by bash when it has shell syntax. In a shell that has sourced shell/tsm.sh, the command
+/// may be one of its functions or aliases: the text is kept with what it calls, for every later run. Variables that are
+/// not exported, and options of the shell, are not.
 #[derive(Debug, Default, clap::Args)]
 #[command(override_usage = "tsm start [OPTIONS] [--] WORD...")]
 #[command(
     after_help = "Examples:\n  tsm start python -m http.server\n  tsm start --env dev --port 4000 node server.js\n  \
-    tsm start 'npm run build && node dist/app.js'\n  tsm start my-service\n  tsm start --dry-run npm start"
+    tsm start 'npm run build && node dist/app.js'\n  tsm start my-service\n  \
+    tsm start my_function arguments\n  tsm start --dry-run npm start"
 )]
 pub(crate) struct Args {
     /// Environment: a name (env/NAME.env) or a file, sourced by bash at every start.
@@ -69,6 +72,9 @@ pub(crate) struct Args {
     /// Print a JSON object.
     #[arg(long)]
     pub(super) json: bool,
+    /// The descriptor on which the shell layer hands over the functions and aliases of its shell.
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(i32).range(3..))]
+    pub(super) shell_fd: Option<i32>,
     /// A service, the name of a tracked process, or a command.
     #[arg(trailing_var_arg = true, value_name = "WORD")]
     pub(super) words: Vec<String>,

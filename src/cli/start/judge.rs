@@ -98,6 +98,7 @@ pub(super) fn shown(ask: &Ask, plan: &Plan) -> Value {
         "max_restarts": ask.policy.max_restarts,
         "stop_signal": ask.policy.stop_signal,
         "stop_timeout_ms": ask.policy.stop_timeout_ms,
+        "function": plan.script.as_ref().map(|script| super::code::shown(&script.name, &script.helpers, None, &script.text)),
         "reasons": plan.reasons,
     })
 }
@@ -122,6 +123,7 @@ fn of_tracked(context: &Context, view: View) -> Result<Judged> {
         env_values: std::collections::BTreeMap::new(),
         typed: spec.typed,
         reasons: spec.reasons,
+        script: None,
         remarks: Vec::new(),
     };
     let runs = Some(view).filter(|view| view.status.live());

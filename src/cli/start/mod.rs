@@ -3,6 +3,7 @@
 mod again;
 mod args;
 mod asked;
+mod code;
 mod facts;
 mod feedback;
 mod judge;
@@ -19,7 +20,7 @@ use crate::envfile;
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance, view};
 use crate::model::{EnvVar, Name, Origin, Policy, State};
-use crate::plan::{self, EnvAsk, Request, ServiceAsk};
+use crate::plan::{self, EnvAsk, Request, ServiceAsk, ShellCode};
 use crate::service::Definition;
 use crate::supervisor::{Order, environment, launch};
 use args::options;
@@ -29,6 +30,7 @@ use reserve::{Outcome, Planned};
 pub(super) use again::{again_in, respecified};
 pub(super) use args::{Args, parse_seconds};
 pub(super) use asked::{Asked, asked};
+pub(super) use code::{Shown as Function, shown as shown_function};
 pub(super) use feedback::{Patience, details, report, settle};
 pub(super) use judge::{Judged, Question, judge};
 pub(super) use ports::holder;
@@ -50,19 +52,26 @@ pub(super) struct Ask {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
+    let code = code::handed_over(args.shell_fd)?;
     let patience = Patience::of(context, args.wait, args.no_wait);
     let asked_dir = args.dir.as_ref().map(|dir| directory(context, dir)).transpose()?;
-    if let Some(view) = tracked(context, args)? {
+    // With options a command is meant, and here is one.
+    let called = matches!(args.words.as_slice(), [word] if code.has(word)) && !options(args).is_empty();
+    if let Some(view) = tracked(context, args)?.filter(|_| !called) {
         return start_tracked(context, args, &view, patience);
     }
     let here = match &asked_dir {
         Some(dir) => dir.clone(),
         None => context.current_dir()?,
     };
-    let ask = match definition(context, args)? {
+    let mut ask = match definition(context, args)? {
         Some(definition) => Ask::of_service(context, args, &definition, asked_dir.as_deref(), here)?,
         None => Ask::of_command(context, args, here)?,
     };
+    // The command of a definition is the same in every shell.
+    if ask.origin == Origin::Command {
+        ask.request.code = code;
+    }
     doubt_patterns(context, ask.request.user_patterns.as_deref(), &ask.request.words);
     let say = |text: &str| context.output.remark(text);
     if args.dry_run {
@@ -183,6 +192,7 @@ impl Ask {
             kind: args.kind,
             env,
             user_patterns: user_patterns(context)?,
+            code: ShellCode::default(),
         };
         Self::finish(args, request, Policy::default(), BTreeMap::new(), Origin::Command)
     }
@@ -222,6 +232,7 @@ impl Ask {
             kind: args.kind,
             env,
             user_patterns: user_patterns(context)?,
+            code: ShellCode::default(),
         };
         let (policy, vars) = (definition.policy(Policy::default()), definition.env_vars.clone());
         let ask = Self::finish(args, request, policy, vars, Origin::Service(definition.name.clone()))?;
@@ -336,6 +347,7 @@ pub(super) fn begin(context: &Context, ask: &Ask, say: &dyn Fn(&str)) -> Result<
     for _ in 0..TRIES {
         let world = World::new(context, &ask.request.dir);
         let draft = plan::draft(&ask.request, &world)?;
+        code::check(&draft)?;
         match reserve::reserve(context, ask, &draft)? {
             Outcome::Running(view) if view.status == State::Stopping => feedback::outlast(&view)?,
             Outcome::Running(view) => return Ok(Begun::Already(view)),
@@ -370,6 +382,7 @@ fn dry_run(context: &Context, ask: &Ask, json: bool, say: &dyn Fn(&str)) -> Resu
     ask.remarks.iter().for_each(|remark| say(remark));
     let world = World::new(context, &ask.request.dir);
     let draft = plan::draft(&ask.request, &world)?;
+    code::check(&draft)?;
     let plan = match reserve::plan_only(context, ask, draft)? {
         Planned::New(plan) => plan,
         Planned::Runs(view) => return feedback::already(context, &view, json),
@@ -380,6 +393,10 @@ fn dry_run(context: &Context, ask: &Ask, json: bool, say: &dyn Fn(&str)) -> Resu
     }
     for reason in &plan.reasons {
         context.output.line(&format!("{} {}: {}", reason.what, reason.value, reason.why))?;
+    }
+    if let Some(script) = &plan.script {
+        context.output.line(&format!("function {}:", script.name))?;
+        context.output.line(code::masked(&script.text).trim_end())?;
     }
     Ok(())
 }

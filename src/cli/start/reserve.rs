@@ -10,11 +10,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::ports::Machine;
-use super::{Ask, Context, launch};
+use super::{Ask, Context, code, launch};
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance, verify};
-use crate::model::{Spec, State, Status};
-use crate::plan::{self, Draft, Plan};
+use crate::model::{Function, Spec, State, Status};
+use crate::plan::{self, Draft, Plan, Script};
 use crate::store::{self, Durability, Layout, ProcessDir, Record, StickyPorts};
 use crate::supervisor::{Launched, Order, environment::Var};
 use crate::sys::lock::Lock;
@@ -73,9 +73,11 @@ pub(super) enum Planned {
 pub(super) fn plan_only(context: &Context, ask: &Ask, draft: Draft) -> Result<Planned> {
     let mut views = glance(&context.layout);
     if let Some(found) = same(ask, &draft, &mut views, &context.layout) {
+        code::same_text(ask, &draft, found)?;
         return Ok(Planned::Runs(Box::new(found.clone())));
     }
-    let plan = plan::plan(draft, &Machine::new(context, &views))?;
+    let mut plan = plan::plan(draft, &Machine::new(context, &views))?;
+    code::place(&context.layout, &mut plan)?;
     Ok(Planned::New(Box::new(plan)))
 }
 
@@ -111,13 +113,15 @@ fn attempt(context: &Context, ask: &Ask, draft: Draft) -> Result<Option<Outcome>
     sweep(layout);
     let mut views = glance(layout);
     if let Some(found) = same(ask, &draft, &mut views, layout) {
+        code::same_text(ask, &draft, found)?;
         return Ok(Some(if is_pending(found) {
             Outcome::Starting(found.dir.clone(), found.run)
         } else {
             Outcome::Running(Box::new(found.clone()))
         }));
     }
-    let plan = plan::plan(draft, &Machine::new(context, &views))?;
+    let mut plan = plan::plan(draft, &Machine::new(context, &views))?;
+    code::place(layout, &mut plan)?;
     if let Some(view) = views.iter_mut().find(|view| view.name == plan.name) {
         verify(layout, std::slice::from_mut(view));
     }
@@ -133,13 +137,15 @@ fn attempt(context: &Context, ask: &Ask, draft: Draft) -> Result<Option<Outcome>
     let id = namesake.and_then(|view| view.id).unwrap_or_else(|| lowest_free(&views));
     let sticky = plan.allocated;
     let remarks = plan.remarks.clone();
-    let spec = spec(ask, plan, id);
+    let script = plan.script.take();
+    let spec = spec(ask, plan, script.as_ref(), id);
+    let text = script.as_ref().map(|script| script.text.as_slice());
     let (dir, lock, before) = if let Some(view) = namesake {
         let Some(lock) = try_lock(&view.dir)? else { return Ok(None) };
-        let before = take_over(&view.dir, &spec)?;
+        let before = take_over(&view.dir, &spec, text)?;
         (view.dir.clone(), lock, Some(before))
     } else {
-        let (dir, lock) = create(layout, &spec)?;
+        let (dir, lock) = create(layout, &spec, text)?;
         (dir, lock, None)
     };
     drop(held);
@@ -162,6 +168,8 @@ fn same<'a>(ask: &Ask, draft: &Draft, views: &'a mut [View], layout: &Layout) ->
                     && plan::same_command(&spec.typed, &draft.typed)
                     && spec.options == ask.options
                     && spec.origin == ask.origin
+                    // Another shell, which has no such function, may well mean this one.
+                    && (spec.function.is_some() || draft.script.is_none())
             })
     })?;
     verify(layout, std::slice::from_mut(found));
@@ -176,7 +184,7 @@ fn lowest_free(views: &[View]) -> u32 {
     gap.map_or(taken.len() as u32, |(at, _)| at as u32)
 }
 
-fn spec(ask: &Ask, plan: Plan, id: u32) -> Spec {
+fn spec(ask: &Ask, plan: Plan, script: Option<&Script>, id: u32) -> Spec {
     Spec {
         schema: Spec::SCHEMA,
         id,
@@ -190,6 +198,8 @@ fn spec(ask: &Ask, plan: Plan, id: u32) -> Spec {
         port: plan.port,
         env_file: plan.env_file,
         env_vars: ask.env_vars.clone(),
+        function: script
+            .map(|script| Function { name: script.name.clone(), helpers: script.helpers.clone() }),
         origin: ask.origin.clone(),
         options: ask.options.clone(),
         policy: ask.policy.clone(),
@@ -222,7 +232,7 @@ fn sweep_files(dir: &Path) {
 }
 
 /// Makes the process directory, whole and locked before it is seen.
-fn create(layout: &Layout, spec: &Spec) -> Result<(ProcessDir, Lock)> {
+fn create(layout: &Layout, spec: &Spec, function: Option<&[u8]>) -> Result<(ProcessDir, Lock)> {
     let parent = layout.processes();
     let failed = |error: &io::Error| Error::io("write", &parent, error);
     // Removed again when anything below fails.
@@ -233,6 +243,9 @@ fn create(layout: &Layout, spec: &Spec) -> Result<(ProcessDir, Lock)> {
         .map_err(|e| failed(&e))?;
     let dir = ProcessDir::at(unfinished.path().to_owned());
     let lock = try_lock(&dir)?.ok_or_else(|| Error::failed("a new file is locked by somebody else"))?;
+    if let Some(text) = function {
+        store::write(&dir.function(), text, Durability::Cached)?;
+    }
     store::write_spec(&dir, spec, Durability::Cached)?;
     let dir = layout.process(&spec.name);
     fs::rename(unfinished.path(), dir.path()).map_err(|e| failed(&e))?;
@@ -244,14 +257,16 @@ fn create(layout: &Layout, spec: &Spec) -> Result<(ProcessDir, Lock)> {
 pub(super) struct Before {
     spec: Option<Vec<u8>>,
     status: Option<Vec<u8>>,
+    function: Option<Vec<u8>>,
 }
 
 /// Writes the spec of the next run of a process whose lock we hold, and that this run begins: from now on its port is
-/// reserved, and another start of it waits for this one. The runtime lock is held, too.
+/// reserved, and another start of it waits for this one. The runtime lock is held, too. The text of a function is that of
+/// `function`, else the one that is kept; it goes when the process is no function any more.
 ///
 /// # Errors
 /// When a file is of a newer `tsm`, or cannot be written; then everything is as it was.
-pub(super) fn take_over(dir: &ProcessDir, spec: &Spec) -> Result<Before> {
+pub(super) fn take_over(dir: &ProcessDir, spec: &Spec, function: Option<&[u8]>) -> Result<Before> {
     if let newer @ Record::Newer(_) = store::read_spec(dir) {
         newer.required(&dir.spec())?;
     }
@@ -260,11 +275,23 @@ pub(super) fn take_over(dir: &ProcessDir, spec: &Spec) -> Result<Before> {
         other => other.found(),
     };
     sweep_files(dir.path());
-    let before = Before { spec: fs::read(dir.spec()).ok(), status: fs::read(dir.status()).ok() };
-    let written = store::write_spec(dir, spec, Durability::Cached).and_then(|()| match status {
-        Some(status) => store::write_status(dir, &beginning(status, spec)),
-        None => Ok(()),
-    });
+    let before = Before {
+        spec: fs::read(dir.spec()).ok(),
+        status: fs::read(dir.status()).ok(),
+        function: fs::read(dir.function()).ok(),
+    };
+    let written = match (function, &spec.function, &before.function) {
+        (Some(text), ..) => store::write(&dir.function(), text, Durability::Cached),
+        (None, None, Some(_)) => {
+            fs::remove_file(dir.function()).map_err(|error| Error::io("remove", &dir.function(), &error))
+        }
+        _ => Ok(()),
+    };
+    let written =
+        written.and_then(|()| store::write_spec(dir, spec, Durability::Cached)).and_then(|()| match status {
+            Some(status) => store::write_status(dir, &beginning(status, spec)),
+            None => Ok(()),
+        });
     if written.is_err() {
         before.put_back(dir);
     }
@@ -300,7 +327,11 @@ impl Before {
 
     /// As well as it can: why the start failed is what the user must hear.
     fn put_back(&self, dir: &ProcessDir) {
-        for (path, bytes) in [(dir.spec(), &self.spec), (dir.status(), &self.status)] {
+        let all = [(dir.spec(), &self.spec), (dir.status(), &self.status), (dir.function(), &self.function)];
+        if self.function.is_none() {
+            let _ = fs::remove_file(dir.function());
+        }
+        for (path, bytes) in all {
             if let Some(bytes) = bytes.as_ref().filter(|bytes| fs::read(&path).ok().as_ref() != Some(*bytes))
             {
                 let _ = store::write(&path, bytes, Durability::Cached);
