@@ -201,6 +201,24 @@ if ! \builtin type -t tetra >/dev/null; then
     }
 fi
 
+# ---- completion -------------------------------------------------------------------------------------------------------
+
+# Only where somebody presses TAB. _tsm_complete_load: loads the completion at the first one; 124 has bash try again
+# (bash(1), "Programmable Completion").
+case $- in
+    *i*)
+        function _tsm_complete_load() {
+            if [[ -r ${TSM_SRC-}/shell/completions/tsm.bash ]]; then
+                # shellcheck source=completions/tsm.bash
+                \builtin source "$TSM_SRC/shell/completions/tsm.bash"
+                \builtin return 124
+            fi
+        }
+        \builtin complete -F _tsm_complete_load tsm
+        ;;
+    *) ;;
+esac
+
 # ---- utilities --------------------------------------------------------------------------------------------------------
 
 # tsm_unload: takes away every function and variable of this file, and itself. A TSM_DIR of the user's own stays.
@@ -212,9 +230,14 @@ function tsm_unload() {
     if [[ $(\builtin declare -f tetra) == *'tsm env init'* ]]; then
         \builtin unset -f tetra
     fi
+    # Nor is a completion of somebody else's.
+    if [[ $(\builtin complete -p tsm 2>/dev/null) == *' _tsm_complete'* ]]; then
+        \builtin complete -r tsm
+    fi
     \builtin unset -v TSM_SRC TSM_PROCESSES_DIR TSM_LOGS_DIR TSM_PIDS_DIR MOD_SRC MOD_DIR
     _tsm_with_public builtin unset -f
-    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code tsm_unload
+    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code
+    \builtin unset -f _tsm_complete_load _tsm_complete _tsm_complete_inside tsm_unload
 }
 
 \builtin return 0

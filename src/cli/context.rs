@@ -112,7 +112,7 @@ impl Context {
 }
 
 /// What a ref can hit of a process.
-fn candidate(view: &View) -> Candidate {
+pub(super) fn candidate(view: &View) -> Candidate {
     let mut ports = view.ports.clone();
     ports.extend(view.port.filter(|port| !view.ports.contains(port)));
     Candidate { name: view.name.clone(), id: view.id, ports, pid: view.pid }

@@ -1,5 +1,7 @@
 //! The command line: one file per verb, and the only caller of everything below.
 
+mod complete;
+mod completions;
 mod confirm;
 mod context;
 mod delete;
@@ -82,17 +84,23 @@ enum Verb {
     Patterns(patterns::Args),
     Socket(socket::Args),
     Ipc(socket::IpcArgs),
+    Completions(completions::Args),
 }
 
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
-    // The supervisor is started for every process: it must not pay for parsing words that it does not have.
+    // The supervisor is started for every process: it must not pay for parsing words that it does not have. Nor must a
+    // completion, whose words are those of somebody's unfinished line.
     let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == "supervise") {
-        return match (words.next(), words.next()) {
-            (Some(dir), None) => crate::supervisor::run(Path::new(&dir)),
-            _ => ExitCode::from(2),
-        };
+    match words.next() {
+        Some(word) if word == "supervise" => {
+            return match (words.next(), words.next()) {
+                (Some(dir), None) => crate::supervisor::run(Path::new(&dir)),
+                _ => ExitCode::from(2),
+            };
+        }
+        Some(word) if word == "complete" => return complete::main(words),
+        _ => {}
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -162,6 +170,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Patterns(args) => patterns::run(context, &args),
         Verb::Socket(args) => socket::run(context, &args),
         Verb::Ipc(args) => socket::ipc(context, &args),
+        Verb::Completions(args) => completions::run(context, &args),
     }
 }
 

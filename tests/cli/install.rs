@@ -83,6 +83,10 @@ fn it_installs_the_binary_and_its_files_under_the_prefix_and_again() {
         "share/tsm/shell/tsm.sh",
         "share/tsm/patterns.txt",
         "share/tsm/services-available/example.tsm",
+        "share/tsm/shell/completions/tsm.bash",
+        "share/bash-completion/completions/tsm",
+        "share/zsh/site-functions/_tsm",
+        "share/fish/vendor_completions.d/tsm.fish",
     ] {
         assert!(first.contains_key(name), "{name} is not in {:?}", first.keys());
     }

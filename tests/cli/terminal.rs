@@ -56,6 +56,29 @@ impl Terminal {
         self.session.send_line(line).unwrap();
     }
 
+    /// Presses these keys and no return.
+    pub(crate) fn presses(&mut self, keys: &str) {
+        self.session.send(keys).unwrap();
+        self.session.flush().unwrap();
+    }
+
+    /// Types a last line to a program that ignores being told to end.
+    pub(crate) fn leave(&mut self, line: &str) {
+        let _ = self.session.send_line(line);
+    }
+
+    /// Waits until `text` appears, and returns what came before it.
+    #[track_caller]
+    pub(crate) fn until(&mut self, text: &str) -> String {
+        let before = match self.session.exp_string(text) {
+            Ok(before) => before,
+            Err(why) => panic!("{text:?} did not appear: {why}"),
+        };
+        // Each byte comes as a character of its own.
+        let bytes: Vec<u8> = before.chars().filter_map(|c| u8::try_from(c).ok()).collect();
+        String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
+    }
+
     /// Presses Ctrl-C.
     pub(crate) fn interrupt(&mut self) {
         self.session.send_control('c').unwrap();
