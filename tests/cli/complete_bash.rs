@@ -76,7 +76,7 @@ const TYPED: &[(&str, &str)] = &[
 #[test]
 fn a_tab_completes_what_stands_at_the_cursor() {
     let user = user();
-    let mut bash = user.bash(LAYER);
+    let mut bash = user.interactive_bash(LAYER);
     for (keys, line) in TYPED {
         assert_eq!(bash.line(keys), *line, "{keys:?}");
     }
@@ -101,13 +101,13 @@ fn a_tab_works_in_whatever_shell_somebody_has_made_for_himself() {
         "unset COLUMNS; shopt -u checkwinsize",
         "for f in complete compopt local printf read source; do eval \"$f() { echo HOSTILE; }\"; done",
     ] {
-        let mut bash = user.bash(&format!("{LAYER}\n{rc}"));
+        let mut bash = user.interactive_bash(&format!("{LAYER}\n{rc}"));
         let some = ["sta\t", "wo\t", "id:0\t", "env=d\t", "\"s\t", "dir=su\t", "my\t"];
         for (keys, line) in TYPED.iter().filter(|(keys, _)| some.iter().any(|end| keys.ends_with(end))) {
             assert_eq!(bash.line(keys), *line, "{keys:?} with {rc}");
         }
     }
-    let mut bash = user.bash(&format!("{aliases}\n\\source ~/co/shell/tsm.sh"));
+    let mut bash = user.interactive_bash(&format!("{aliases}\n\\source ~/co/shell/tsm.sh"));
     for (keys, line) in
         [("tsm sta\t", "tsm start |"), ("tsm start cat my\t", "tsm start cat my\\ data.txt |")]
     {
@@ -118,7 +118,7 @@ fn a_tab_works_in_whatever_shell_somebody_has_made_for_himself() {
 #[test]
 fn several_candidates_are_shown_with_what_they_are_and_nothing_of_that_is_inserted() {
     let user = user();
-    let mut bash = user.bash(LAYER);
+    let mut bash = user.interactive_bash(LAYER);
     let shown = bash.list("tsm logs \t\t");
     let rows: Vec<&str> = shown.lines().map(str::trim_end).collect();
     for (name, about) in [
@@ -136,10 +136,10 @@ fn several_candidates_are_shown_with_what_they_are_and_nothing_of_that_is_insert
     assert_eq!(bash.line("tsm logs w\t\t\t"), "tsm logs worker-|");
     assert!(bash.list("tsm st\t\t").contains("Start a command, a service, or what was stopped)"));
     // Where bash lists and inserts with one TAB.
-    let mut bash = user.bash(&format!("{LAYER}\nbind 'set show-all-if-ambiguous on'"));
+    let mut bash = user.interactive_bash(&format!("{LAYER}\nbind 'set show-all-if-ambiguous on'"));
     assert!(bash.list("tsm logs w\t").contains("(online, pid, "));
     assert_eq!(bash.line("tsm logs w\t"), "tsm logs worker-|");
-    let mut bash = user.bash(&format!("{LAYER}\nbind 'TAB:menu-complete'"));
+    let mut bash = user.interactive_bash(&format!("{LAYER}\nbind 'TAB:menu-complete'"));
     assert_eq!(bash.line("tsm logs w\t\t"), "tsm logs worker-two |");
 }
 
@@ -150,7 +150,7 @@ fn ports_are_completed_behind_their_colon() {
     let port = free_port();
     let text = port.to_string();
     user.ok(&["start", "--port", &text, "--wait", "python3", "-m", "http.server", "--bind", "127.0.0.1"]);
-    let mut bash = user.bash(LAYER);
+    let mut bash = user.interactive_bash(LAYER);
     assert_eq!(bash.line(&format!("tsm logs port:{}\t", &text[..2])), format!("tsm logs port:{port} |"));
     assert_eq!(
         bash.line(&format!("tsm logs \"port:{}\t", &text[..2])),
@@ -169,7 +169,7 @@ fn the_words_of_a_command_are_completed_by_its_own_completion() {
     let own = "_deploy() { [[ $3 == --to ]] && COMPREPLY=($(compgen -W 'production preview' -- \"$2\")); }; \
                complete -F _deploy deploy";
     for rc in [format!("source {loaded}\n{LAYER}\n{own}"), format!("{LAYER}\nsource {loaded}\n{own}")] {
-        let mut bash = user.bash(&rc);
+        let mut bash = user.interactive_bash(&rc);
         for (keys, line) in [
             ("tsm start deploy --to pro\t", "tsm start deploy --to production |"),
             ("tsm start --env=dev deploy --to pre\t", "tsm start --env=dev deploy --to preview |"),
@@ -190,10 +190,10 @@ fn the_file_works_alone_where_bash_completion_finds_it() {
     let dir = user.home().join(".local/share/bash-completion/completions");
     std::fs::create_dir_all(&dir).unwrap();
     std::fs::write(dir.join("tsm"), user.ok(&["completions", "bash"]).stdout).unwrap();
-    let mut bash = user.bash(rc);
+    let mut bash = user.interactive_bash(rc);
     assert_eq!(bash.line("tsm sta\t"), "tsm start |");
     assert_eq!(bash.line("tsm stop ap\t"), "tsm stop api |");
-    let mut bash = user.bash("source <(tsm completions bash)");
+    let mut bash = user.interactive_bash("source <(tsm completions bash)");
     assert_eq!(bash.line("tsm stop ap\t"), "tsm stop api |");
 }
 
@@ -202,7 +202,7 @@ fn a_tab_leaves_nothing_behind_and_unloading_takes_it_away() {
     let user = user();
     let state = "state() { compgen -v | grep -v '^\\(_\\|BASH.*\\|LINENO\\|FUNCNAME\\|PIPESTATUS\\|RANDOM\\|SRANDOM\\|COLUMNS\\|LINES\\)$' | sort; \
                  set -o; shopt; alias; trap -p; complete -p | grep -v ' tsm$'; pwd; }";
-    let mut bash = user.bash(&format!("{state}\n{LAYER}"));
+    let mut bash = user.interactive_bash(&format!("{state}\n{LAYER}"));
     bash.runs("x= i=; state >before; declare -F >functions; echo do''ne");
     for keys in ["tsm sta\t", "tsm stop \t\t", "tsm start --env=\t", "tsm start cat my\t", "tsm start py\t\t"]
     {
@@ -220,10 +220,10 @@ fn a_tab_leaves_nothing_behind_and_unloading_takes_it_away() {
     assert!(left.contains("\n0\n"), "{left}");
 
     // Not loaded at all yet, and what somebody else has set stays.
-    let mut bash = user.bash(LAYER);
+    let mut bash = user.interactive_bash(LAYER);
     let left = bash.runs("tsm_unload; complete -p tsm; declare -F | grep -c tsm; echo do''ne");
     assert!(left.contains("no completion") && left.contains("\n0\n"), "{left}");
-    let mut bash = user.bash(&format!("{LAYER}\ncomplete -W theirs tsm"));
+    let mut bash = user.interactive_bash(&format!("{LAYER}\ncomplete -W theirs tsm"));
     let left = bash.runs("tsm_unload; complete -p tsm; echo do''ne");
     assert!(left.contains("complete -W 'theirs' tsm"), "{left}");
 }
@@ -232,11 +232,11 @@ fn a_tab_leaves_nothing_behind_and_unloading_takes_it_away() {
 fn a_tab_writes_nothing_and_complains_of_nothing() {
     let user = User::new();
     user.shell_layer();
-    let mut bash = user.bash(LAYER);
+    let mut bash = user.interactive_bash(LAYER);
     assert_eq!(bash.line("tsm stop \t"), "tsm stop |");
     assert!(!user.tsm_dir().exists(), "a TAB made {}", user.tsm_dir().display());
     // Without a binary, too.
-    let mut bash = user.bash(&format!("PATH=/usr/bin:/bin\n{LAYER}"));
+    let mut bash = user.interactive_bash(&format!("PATH=/usr/bin:/bin\n{LAYER}"));
     let shown = bash.list("tsm stop a\t");
     assert!(!shown.contains("no tsm binary"), "{shown}");
 }

@@ -43,7 +43,7 @@ impl User {
     }
 
     /// Bash, which has run `rc` and has the shell layer.
-    pub(crate) fn bash(&self, rc: &str) -> Typist {
+    pub(crate) fn interactive_bash(&self, rc: &str) -> Typist {
         let show = "_show() { builtin printf '\\n<<%s|%s>>\\n' \"$READLINE_LINE\" \"$READLINE_POINT\"; READLINE_LINE= READLINE_POINT=0; }";
         let text = format!(
             "PS1='ready> '\n{show}\nbind -x '\"\\C-o\": _show'\nbind -m vi-insert -x '\"\\C-o\": _show'\n\
