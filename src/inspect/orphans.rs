@@ -177,10 +177,8 @@ fn probable(views: &[View], table: &Table, marks: &Marks, listeners: &[Listener]
     }
     let marked: std::collections::HashSet<Pid> =
         marks.sockets().flat_map(|socket| marks.by(socket)).map(|identity| identity.pid).collect();
-    let candidates = table
-        .processes()
-        .iter()
-        .filter(|process| !process.is_dead() && !process.is_supervisor() && !marked.contains(&process.pid));
+    let candidates =
+        table.processes().iter().filter(|process| !process.is_dead() && !process.is_supervisor());
     let tops: BTreeMap<Pid, &Process> = candidates
         .filter_map(|process| Some((process.pid, top(process, table)?)))
         .filter(|(_, top)| !marked.contains(&top.pid) && manager(top.pid, views).is_none())

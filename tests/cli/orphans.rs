@@ -214,6 +214,17 @@ fn what_has_a_starter_or_a_supervisor_is_none() {
     assert!(!is_listed(&user, pid));
     user.tsm(&["doctor", "orphans", "--kill", "daemon", "--force"]).code(6).complains("tsm stop daemon");
     assert_eq!((user.pid("daemon"), is_alive(pid)), (pid, true));
+
+    // Not even where its environment does not tell.
+    fs::remove_file(user.cwd().join("serving")).unwrap();
+    let script = format!("exec env -i \"$(type -P python3)\" server.py {} here", development_port());
+    start(&user, "bare", &[], &script);
+    eventually("it serves", || user.cwd().join("serving").exists());
+    user.until_state("bare", "online");
+    let pid = user.pid("bare");
+    orphan(&user, "bare");
+    user.ok(&["doctor", "orphans", "--adopt", "bare"]);
+    assert!(!is_listed(&user, pid));
 }
 
 #[test]
