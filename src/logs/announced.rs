@@ -198,9 +198,7 @@ fn is_local(before: &str) -> bool {
             let host = before.rsplit(|c| !part(c)).next().unwrap_or_default();
             let local = host == "*"
                 || host == "::"
-                || host == "localhost"
-                || host.ends_with(".localhost")
-                || host.ends_with(".local")
+                || matches!(host.rsplit('.').next(), Some("localhost" | "local"))
                 || host.parse::<std::net::Ipv4Addr>().is_ok();
             if !local {
                 return false;
@@ -232,11 +230,9 @@ fn without_escapes(line: &str) -> String {
             Some('[') => {
                 let _ = chars.find(|c| ('\x40'..='\x7e').contains(c));
             }
-            Some(']') => {
-                // ST is ESC \; its backslash is taken with it.
-                if chars.find(|c| matches!(c, '\x07' | '\x1b')) == Some('\x1b') {
-                    chars.next();
-                }
+            // ST is ESC \; its backslash is taken with it.
+            Some(']') if chars.find(|c| matches!(c, '\x07' | '\x1b')) == Some('\x1b') => {
+                chars.next();
             }
             Some('(' | ')') => {
                 chars.next();
@@ -268,6 +264,7 @@ mod tests {
                 "\x1b[32m  ➜\x1b[39m  \x1b[1mLocal\x1b[22m:   \x1b[36mhttp://localhost:\x1b[1m5173\x1b[22m/\x1b[39m",
                 5173,
             ),
+            ("ready: \x1b]8;;http://x\x07http://localhost:4173\x1b]8;;\x1b\\\x1b(B!", 4173),
             ("   - Local:        http://localhost:3000", 3000),
             ("┃ Local    http://localhost:4321/", 4321),
             (
