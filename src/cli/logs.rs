@@ -125,6 +125,34 @@ pub(super) fn last_lines(context: &Context, name: &Name, lines: usize) -> Vec<u8
     logs::tail(&source(context, name), lines).map(|tail| tail.bytes).unwrap_or_default()
 }
 
+/// The first `limit` bytes that the current or last run of a process has logged.
+pub(super) fn head_of_run(context: &Context, view: &View, limit: usize) -> Vec<u8> {
+    let mut head = Head { bytes: Vec::new(), limit };
+    let from = view.record.as_ref().map_or(0, |status| status.run_log);
+    // It ends with an error where the head is full; and of a log that cannot be read there is no head.
+    let _ = logs::from(&source(context, &view.name), from, &mut head);
+    head.bytes
+}
+
+/// Takes so many bytes and no more.
+struct Head {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl std::io::Write for Head {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let taken = bytes.len().min(self.limit - self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..taken]);
+        // 0 is the error of `write_all`.
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 fn show(context: &Context, args: &Args, shown: &[Shown]) -> Result<()> {
     let sources: Vec<Source> = shown.iter().map(|one| source(context, &one.name)).collect();
     let mut writer = Writer::new(context, args, shown);

@@ -2,6 +2,7 @@
 
 mod complete;
 mod completions;
+mod api;
 mod confirm;
 mod context;
 mod delete;
@@ -85,6 +86,8 @@ enum Verb {
     Socket(socket::Args),
     Ipc(socket::IpcArgs),
     Completions(completions::Args),
+    #[command(hide = true)]
+    Api(api::Args),
 }
 
 /// Runs the program and returns its exit code.
@@ -171,6 +174,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Socket(args) => socket::run(context, &args),
         Verb::Ipc(args) => socket::ipc(context, &args),
         Verb::Completions(args) => completions::run(context, &args),
+        Verb::Api(args) => api::run(context, &args),
     }
 }
 

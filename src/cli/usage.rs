@@ -95,6 +95,7 @@ fn nearest_verb(command: &clap::Command, typed: &str) -> Option<String> {
     let near = |name: &str| strsim::jaro_winkler(&typed.to_lowercase(), name);
     command
         .get_subcommands()
+        .filter(|verb| !verb.is_hide_set())
         .map(|verb| {
             let own = near(verb.get_name());
             (verb.get_all_aliases().map(near).fold(own, f64::max), own, verb.get_name())

@@ -80,7 +80,8 @@ pub(crate) struct Args {
     pub(super) words: Vec<String>,
 }
 
-fn parse_name(text: &str) -> Result<Name, String> {
+/// A name that is not `all`.
+pub(crate) fn parse_name(text: &str) -> Result<Name, String> {
     match Name::parse(text) {
         Ok(_) if text == "all" => Err("all is what every process is called".into()),
         Ok(name) => Ok(name),
@@ -93,6 +94,13 @@ pub(crate) fn parse_seconds(text: &str) -> Result<u64, String> {
     match text.parse::<u64>() {
         Ok(seconds) => Ok(seconds.saturating_mul(1000)),
         Err(_) => services::parse_time(text),
+    }
+}
+
+impl Args {
+    /// A dry run of a command under a name, told as JSON.
+    pub(crate) fn dry(name: Name, words: Vec<String>) -> Self {
+        Args { name: Some(name), words, dry_run: true, json: true, ..Args::default() }
     }
 }
 

@@ -28,7 +28,7 @@ use facts::World;
 use reserve::{Outcome, Planned};
 
 pub(super) use again::{again_in, respecified};
-pub(super) use args::{Args, parse_seconds};
+pub(super) use args::{Args, parse_name, parse_seconds};
 pub(super) use asked::{Asked, asked};
 pub(super) use code::{Shown as Function, shown as shown_function};
 pub(super) use feedback::{Patience, details, report, settle};
