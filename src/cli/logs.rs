@@ -125,6 +125,14 @@ pub(super) fn last_lines(context: &Context, name: &Name, lines: usize) -> Vec<u8
     logs::tail(&source(context, name), lines).map(|tail| tail.bytes).unwrap_or_default()
 }
 
+/// The last `lines` lines of a process's current run, or its last.
+pub(super) fn last_of_run(context: &Context, view: &View, lines: usize) -> Vec<u8> {
+    let tail = logs::tail(&source(context, &view.name), lines).unwrap_or_default();
+    let begin = view.record.as_ref().map_or(0, |status| status.run_log);
+    let of_run = usize::try_from(tail.end.saturating_sub(begin)).unwrap_or(usize::MAX);
+    tail.bytes[tail.bytes.len().saturating_sub(of_run)..].to_vec()
+}
+
 /// The first `limit` bytes that the current or last run of a process has logged.
 pub(super) fn head_of_run(context: &Context, view: &View, limit: usize) -> Vec<u8> {
     let mut head = Head { bytes: Vec::new(), limit };

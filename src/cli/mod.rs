@@ -1,8 +1,8 @@
 //! The command line: one file per verb, and the only caller of everything below.
 
+mod api;
 mod complete;
 mod completions;
-mod api;
 mod confirm;
 mod context;
 mod delete;
@@ -26,6 +26,7 @@ mod start;
 mod startup;
 mod stop;
 mod usage;
+mod why;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ enum Verb {
     Doctor(doctor::Args),
     Ports(ports::Args),
     Env(env::Args),
+    Why(why::Args),
     Enable(services::EnableArgs),
     Disable(services::DisableArgs),
     Show(services::ShowArgs),
@@ -165,6 +167,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Doctor(args) => doctor::run(context, &args),
         Verb::Ports(args) => ports::run(context, &args),
         Verb::Env(args) => env::run(context, &args),
+        Verb::Why(args) => why::run(context, &args),
         Verb::Enable(args) => services::enable(context, &args),
         Verb::Disable(args) => services::disable(context, &args),
         Verb::Show(args) => services::show(context, &args),

@@ -51,3 +51,4 @@ mod stop_tree;
 mod terminal;
 mod typist;
 mod unsupervised;
+mod why;

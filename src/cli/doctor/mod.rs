@@ -15,6 +15,7 @@ use super::context::Context;
 use crate::error::Result;
 
 pub(super) use port::{parse_port, show as show_port};
+pub(super) use validate::obstacles;
 
 /// Show what is wrong with ports and files, and mend it.
 ///

@@ -9,7 +9,7 @@ use super::super::start::{self, Judged, Question};
 use super::env;
 use super::finding::{self, Finding, Level};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Kind as ProcessKind, SCHEMA};
+use crate::model::{Kind as ProcessKind, Name, SCHEMA};
 use crate::plan;
 use crate::render::shell_quote::quote;
 
@@ -74,6 +74,21 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     }
     // Everything has been said.
     if errors == 0 { Ok(()) } else { Err(Error::new(Kind::Failed, "")) }
+}
+
+/// What keeps a tracked process from being started now: each in words, and what to type.
+pub(in crate::cli) fn obstacles(context: &Context, name: &Name) -> Vec<(String, Option<String>)> {
+    let question = Question { words: vec![name.to_string()], port: None, env: None, dir: None };
+    let findings = match start::judge(context, question) {
+        Ok(judged) => {
+            let mut findings = findings(&Facts::gather(&judged));
+            findings.extend(of_env_file(context, &judged));
+            findings
+        }
+        Err(error) => vec![refused(&error)],
+    };
+    let bad = findings.into_iter().filter(|one| one.level == Level::Error);
+    bad.map(|one| (one.what, one.remedy)).collect()
 }
 
 fn refused(error: &Error) -> Finding {

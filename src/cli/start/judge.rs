@@ -108,7 +108,9 @@ fn of_tracked(context: &Context, view: View) -> Result<Judged> {
     let spec = store::read_spec(&view.dir).required(&view.dir.spec())?;
     let mut errors = Vec::new();
     if let Some(file) = spec.env_file.as_ref().filter(|file| !file.path.exists()) {
-        errors.push(Error::not_found(format!("the env file {} does not exist", file.path.display())));
+        let path = file.path.display();
+        let error = Error::not_found(format!("the env file {path} does not exist"));
+        errors.push(error.hint(format!("write it anew, then tsm doctor env {path}")));
     }
     let plan = Plan {
         argv: spec.argv,
