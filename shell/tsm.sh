@@ -98,6 +98,9 @@ function tsm() {
         _tsm_has_code "${@:2}"; then
         _tsm_start "${@:2}"
         \builtin return
+    elif [[ ${1-} == cd && $# -eq 2 && $2 != -* ]] && \builtin declare -F _tsm_cd >/dev/null; then
+        _tsm_cd "$2"
+        \builtin return
     fi
     if [[ -x ${TSM_SRC-}/target/release/tsm ]]; then
         "$TSM_SRC/target/release/tsm" "$@"
@@ -162,6 +165,14 @@ function _tsm_code() {
         \builtin printf 'alias %s\0%s\0' "$_tsm_name" "${BASH_ALIASES["$_tsm_name"]}"
     done
     \builtin printf 'end\0'
+}
+
+# _tsm_cd REF: goes to the directory of a process. What the user made of `cd`, and CDPATH, have no say.
+function _tsm_cd() {
+    \builtin local _tsm_dir
+    # The x keeps line feeds at the end of a name.
+    _tsm_dir=$(tsm cd -- "$1" && \builtin printf x) || \builtin return
+    \builtin cd -- "${_tsm_dir%$'\n'x}" || \builtin return
 }
 
 # ---- the public API: one line a verb, arguments and exit codes are the binary's ----------------------------------------
@@ -236,7 +247,7 @@ function tsm_unload() {
     fi
     \builtin unset -v TSM_SRC TSM_PROCESSES_DIR TSM_LOGS_DIR TSM_PIDS_DIR MOD_SRC MOD_DIR
     _tsm_with_public builtin unset -f
-    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code
+    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code _tsm_cd
     \builtin unset -f _tsm_complete_load _tsm_complete _tsm_complete_inside tsm_unload
 }
 

@@ -3,6 +3,7 @@
 mod api;
 mod complete;
 mod completions;
+mod cd;
 mod confirm;
 mod context;
 mod delete;
@@ -69,6 +70,7 @@ enum Verb {
     List(list::Args),
     Logs(logs::Args),
     Info(info::Args),
+    Cd(cd::Args),
     Stop(stop::StopArgs),
     Restart(restart::Args),
     #[command(visible_aliases = ["rm", "del"])]
@@ -159,6 +161,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::List(args) => list::run(context, &args),
         Verb::Logs(args) => logs::run(context, &args),
         Verb::Info(args) => info::run(context, &args),
+        Verb::Cd(args) => cd::run(context, &args),
         Verb::Stop(args) => stop::run(context, &args),
         Verb::Restart(args) => restart::run(context, &args),
         Verb::Delete(args) => delete::run(context, &args),

@@ -4,6 +4,7 @@
 mod adopt;
 mod api;
 mod callers;
+mod cd;
 mod checkout;
 mod child;
 mod complete;

@@ -109,6 +109,7 @@ fn sourcing_changes_nothing_but_its_names_and_unloading_takes_them_away() {
         assert_eq!(new(0), BTreeSet::from(GLOBALS), "{prelude}");
         let exported = PUBLIC.map(|name| format!("declare -fx {name}"));
         let own = [
+            "_tsm_cd",
             "_tsm_code",
             "_tsm_forget_dir",
             "_tsm_has_code",
