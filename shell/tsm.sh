@@ -6,6 +6,7 @@
 # Defines   tsm                 runs the binary of the same name
 #           tetra_tsm_VERB      the public API; exported to child shells, as tsm is
 #           tetra               only where there is none yet; answers `tetra env init NAME` alone
+#           tsm_prompt          counts what runs for the prompt, without starting a process
 #           tsm_unload          takes every name away again
 # Sets      TSM_SRC TSM_DIR (both exported) TSM_PROCESSES_DIR TSM_LOGS_DIR TSM_PIDS_DIR MOD_SRC MOD_DIR
 #
@@ -232,6 +233,92 @@ esac
 
 # ---- utilities --------------------------------------------------------------------------------------------------------
 
+# tsm_prompt [VARIABLE]: sets VARIABLE (TSM_PROMPT) to how many processes run and how many have failed for good, such as
+# "⚙3 ✗1", or to nothing where there are none. TSM_PROMPT_ASCII=1, or a locale without UTF-8, makes it "*3 !1".
+#
+#     PROMPT_COMMAND=tsm_prompt
+#     PS1='${TSM_PROMPT:+$TSM_PROMPT }\w\$ '
+#
+# It reads files and starts no process. $? stays as it was; but it never ends a `set -e` shell.
+# shellcheck disable=SC2154  # the first two are assigned in quotes, because IFS may hold digits
+function tsm_prompt() {
+    \builtin local "_tsm_exit=$?" "_tsm_flags=$-" IFS=$' \n' _tsm_failglob='' _tsm_file _tsm_text
+    \builtin local _tsm_up=0 _tsm_bad=0 _tsm_boot='' _tsm_sum=''
+    \builtin local -a _tsm_marks
+    _tsm_marks=('*' '!')
+    # From here on options are this function's own (bash 4.4), but for those of shopt.
+    \builtin local -
+    \builtin set +efux
+    if [[ -z ${1-TSM_PROMPT} || ${1-} == [0-9]* || ${1-} == *[!A-Za-z0-9_]* ]]; then
+        \builtin printf 'tsm: %q is not the name of a variable\n' "$1" >&2
+        \builtin return 2
+    fi
+    if \builtin shopt -q failglob; then
+        _tsm_failglob=1
+        \builtin shopt -u failglob
+    fi
+    IFS='' \builtin read -r _tsm_boot 2>/dev/null </proc/sys/kernel/random/boot_id || \builtin :
+    # The binary writes a field a line, and no string in it holds a line feed.
+    for _tsm_file in "${TSM_DIR-}/runtime/processes"/[!.]*/status.json; do
+        _tsm_text=''
+        IFS='' \builtin read -r -d '' _tsm_text 2>/dev/null <"$_tsm_file" || \builtin :
+        case $_tsm_text in
+            *$'\n  "state": "errored"'*)
+                _tsm_bad=$((_tsm_bad + 1))
+                ;;
+            *$'\n  "state": "online"'* | *$'\n  "state": "starting"'* | *$'\n  "state": "stopping"'* | \
+                *$'\n  "state": "backoff"'*)
+                if [[ -z $_tsm_boot || $_tsm_text == *$'\n  "boot_id": "'"$_tsm_boot"'"'* ]] &&
+                    { _tsm_lives main || _tsm_lives supervisor; }; then
+                    _tsm_up=$((_tsm_up + 1))
+                fi
+                ;;
+            *) ;;
+        esac
+    done
+    if [[ -n $_tsm_failglob ]]; then
+        \builtin shopt -s failglob
+    fi
+    if [[ -z ${TSM_PROMPT_ASCII-} && ${LC_ALL:-${LC_CTYPE:-${LANG-}}} == *[Uu][Tt][Ff]*8* ]]; then
+        _tsm_marks=(⚙ ✗)
+    fi
+    if [[ $_tsm_up -gt 0 ]]; then
+        _tsm_sum=${_tsm_marks[0]}$_tsm_up
+    fi
+    if [[ $_tsm_bad -gt 0 ]]; then
+        _tsm_sum=${_tsm_sum:+$_tsm_sum }${_tsm_marks[1]}$_tsm_bad
+    fi
+    \builtin printf -v "${1-TSM_PROMPT}" %s "$_tsm_sum"
+    if [[ $_tsm_flags == *e* ]]; then
+        \builtin return 0
+    fi
+    \builtin return "$_tsm_exit"
+}
+
+# _tsm_lives FIELD: true when the process that the status in _tsm_text calls FIELD is alive, and not another one with its PID
+# that began at another time (proc(5), /proc/PID/stat). Without /proc the PID alone must do.
+function _tsm_lives() {
+    \builtin local _tsm_head _tsm_rest _tsm_pid
+    \builtin local -a _tsm_stat
+    _tsm_stat=('')
+    # Not ${text#*pattern}, which looks for it at each length anew.
+    _tsm_head=$'\n  "'"$1"$'": {\n    "pid": '
+    _tsm_rest=${_tsm_text%%"$_tsm_head"*}
+    _tsm_rest=${_tsm_text:${#_tsm_rest}+${#_tsm_head}}
+    _tsm_pid=${_tsm_rest%%[!0-9]*}
+    if [[ -z $_tsm_pid ]]; then
+        \builtin return 1
+    elif [[ ! -r /proc/self/stat ]]; then
+        \builtin kill -0 "$_tsm_pid" 2>/dev/null
+        \builtin return
+    fi
+    # The name may hold anything, and ends at the last bracket. What follows is one letter and numbers.
+    IFS=')' \builtin read -r -d '' -a _tsm_stat 2>/dev/null <"/proc/$_tsm_pid/stat" || \builtin :
+    # shellcheck disable=SC2086
+    \builtin set -- ${_tsm_stat[-1]}
+    [[ ${1-Z} != [ZX] && $_tsm_rest == "$_tsm_pid"$',\n    "start": '"${20-}"$'\n'* ]]
+}
+
 # tsm_unload: takes away every function and variable of this file, and itself. A TSM_DIR of the user's own stays.
 function tsm_unload() {
     if \builtin declare -F _tsm_forget_dir >/dev/null; then
@@ -245,10 +332,10 @@ function tsm_unload() {
     if [[ $(\builtin complete -p tsm 2>/dev/null) == *' _tsm_complete'* ]]; then
         \builtin complete -r tsm
     fi
-    \builtin unset -v TSM_SRC TSM_PROCESSES_DIR TSM_LOGS_DIR TSM_PIDS_DIR MOD_SRC MOD_DIR
+    \builtin unset -v TSM_SRC TSM_PROCESSES_DIR TSM_LOGS_DIR TSM_PIDS_DIR MOD_SRC MOD_DIR TSM_PROMPT
     _tsm_with_public builtin unset -f
-    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code _tsm_cd
-    \builtin unset -f _tsm_complete_load _tsm_complete _tsm_complete_inside tsm_unload
+    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code _tsm_cd _tsm_lives \
+        _tsm_complete_load _tsm_complete _tsm_complete_inside tsm_prompt tsm_unload
 }
 
 \builtin return 0

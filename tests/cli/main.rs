@@ -35,6 +35,7 @@ mod orphans;
 mod parallel;
 mod patterns;
 mod ports;
+mod prompt;
 mod ready;
 mod refs;
 mod restarts;

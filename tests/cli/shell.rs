@@ -113,9 +113,11 @@ fn sourcing_changes_nothing_but_its_names_and_unloading_takes_them_away() {
             "_tsm_code",
             "_tsm_forget_dir",
             "_tsm_has_code",
+            "_tsm_lives",
             "_tsm_start",
             "_tsm_with_public",
             "tetra",
+            "tsm_prompt",
             "tsm_unload",
         ]
         .map(|name| format!("declare -f {name}"));
