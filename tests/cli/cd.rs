@@ -9,7 +9,7 @@ use crate::terminal::plain;
 /// A user with the process `api`, whose directory is not the one they are in.
 fn user() -> (User, String) {
     let user = User::with_layer();
-    let dir = user.home().join("it's  a dir\n*");
+    let dir = user.home().join("it's a\ndir *\n\n");
     fs::create_dir(&dir).unwrap();
     user.ok(&["start", "--name", "api", "--dir", dir.to_str().unwrap(), "sleep", "1000"]);
     (user, dir.to_str().unwrap().to_owned())

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::kit::{User, eventually, free_port, is_alive, kill, run, text};
 use crate::layer::{SHELLS, SOURCE};
+use crate::terminal::Terminal;
 
 /// A service that prints its arguments and goes on through a helper.
 const MYDEV: &str = "helper() { exec sleep 1000; }\n\
@@ -244,7 +245,10 @@ fn it_outlives_its_shell_and_its_supervisor_and_is_restarted_after_a_crash() {
 fn what_cannot_be_started_leaves_everything_as_it_was() {
     let user = User::with_layer();
     user.bash(&format!("{MYDEV}tsm start mydev")).code(0);
-    user.ok(&["stop", NAME]);
+    user.program("other", "#!/bin/sh\nexec sleep 1000\n");
+    user.ok(&["start", "./other"]);
+    user.ok(&["stop", "all"]);
+    fs::remove_file(user.cwd().join("other")).unwrap();
     let before = files(&user.tsm_dir());
     let broken = |options: &str, functions: &str, code, said| {
         user.bash(&format!("{functions}tsm start {options}")).code(code).complains(said);
@@ -254,6 +258,11 @@ fn what_cannot_be_started_leaves_everything_as_it_was() {
     broken("mydev", &format!("{changed}PATH=/nowhere\n"), 4, "command not found: bash");
     broken("other", &format!("{changed}PATH=/nowhere\n"), 4, "command not found: bash");
     broken("--env missing mydev", changed, 4, "missing");
+    // Found out by the supervisor, when everything has been written: another text, the first text, and none any more.
+    broken("--env-var PATH=/nowhere mydev", changed, 4, "command not found: bash");
+    broken("--env-var PATH=/nowhere other", changed, 4, "command not found: bash");
+    broken("--env-var PATH=/nowhere --name new other", changed, 4, "command not found: bash");
+    broken("./mydev", "", 4, "command not found: ./mydev");
     broken(
         "mydev",
         "eval \"mydev() { : $(head -c 1100000 /dev/zero | tr '\\0' x); }\"\n",
@@ -345,4 +354,29 @@ fn standard_input_and_the_exit_code_are_the_callers() {
     let mut command = user.command("bash");
     command.args(["--norc", "-c", &format!("exec 0<&-\n{SOURCE}{MYDEV}tsm start mydev")]);
     run(command).code(0).says("Started");
+}
+
+#[test]
+fn an_interactive_shell_starts_one_and_goes() {
+    let user = User::with_layer();
+    let mut command = user.command("bash");
+    command.args(["--norc", "--noprofile", "-i"]).env("TERM", "dumb").env("PS1", "ready> ");
+    let mut terminal = Terminal::open(command);
+    for line in [
+        SOURCE.trim_end(),
+        "one() { echo \"got $1\"; two; }; two() { exec sleep 1000; }",
+        "alias uno='one 1'",
+    ] {
+        terminal.shows("ready> ");
+        terminal.types(line);
+    }
+    terminal.shows("ready> ");
+    // At a terminal it waits until it has seen it run.
+    terminal.types("tsm start uno; echo \"rc $? jobs $(jobs | wc -l)\"");
+    terminal.shows("Started: my-api-one (TSM ID: 0");
+    terminal.shows("rc 0 jobs 0");
+    terminal.types("exit");
+    terminal.end();
+    until_log(&user, "my-api-one", "got 1\n");
+    assert_eq!(user.state("my-api-one"), "online");
 }
