@@ -16,7 +16,8 @@ Usage: ./install.sh [--prefix DIR] [--rc]
        ./install.sh --uninstall [--prefix DIR]
        ./install.sh --try
 
-Builds the release binary and installs it with the shell layer, completions, the patterns and the example services.
+Builds the release binary and installs it with the shell layer, completions, the manual, the
+patterns and the example services.
 
   --prefix DIR   where to: DIR/bin/tsm and DIR/share/tsm (default: ~/.local)
   --rc           also add one line to ~/.bashrc that loads the shell layer
@@ -174,6 +175,10 @@ install() {
     install_file "$ROOT/shell/completions/tsm.bash" share/bash-completion/completions/tsm 644
     install_file "$ROOT/shell/completions/_tsm" share/zsh/site-functions/_tsm 644
     install_file "$ROOT/shell/completions/tsm.fish" share/fish/vendor_completions.d/tsm.fish 644
+    "$PREFIX/bin/tsm" man "$SCRATCH/man" >/dev/null || fail 'the manual cannot be written' 'is the disk full?'
+    for file in "$SCRATCH"/man/*.1; do
+        install_file "$file" "share/man/man1/${file##*/}" 644
+    done
     say share/tsm/manifest >>"$LIST"
     LC_ALL=C sort -u -o "$LIST" "$LIST"
     # What an older version installed and this one does not have.

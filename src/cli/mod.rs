@@ -14,6 +14,7 @@ mod foreign;
 mod info;
 mod list;
 mod logs;
+mod man;
 mod output;
 mod patterns;
 mod ports;
@@ -92,6 +93,8 @@ enum Verb {
     Completions(completions::Args),
     #[command(hide = true)]
     Api(api::Args),
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// Runs the program and returns its exit code.
@@ -181,6 +184,8 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Ipc(args) => socket::ipc(context, &args),
         Verb::Completions(args) => completions::run(context, &args),
         Verb::Api(args) => api::run(context, &args),
+    #[command(hide = true)]
+        Verb::Man(args) => man::run(context, &args),
     }
 }
 

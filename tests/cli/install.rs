@@ -87,6 +87,8 @@ fn it_installs_the_binary_and_its_files_under_the_prefix_and_again() {
         "share/bash-completion/completions/tsm",
         "share/zsh/site-functions/_tsm",
         "share/fish/vendor_completions.d/tsm.fish",
+        "share/man/man1/tsm.1",
+        "share/man/man1/tsm-start.1",
     ] {
         assert!(first.contains_key(name), "{name} is not in {:?}", first.keys());
     }

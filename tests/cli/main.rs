@@ -31,6 +31,7 @@ mod kit;
 mod layer;
 mod list;
 mod logs;
+mod man;
 mod orphans;
 mod parallel;
 mod patterns;
