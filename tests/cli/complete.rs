@@ -156,3 +156,23 @@ fn nothing_makes_it_fail_or_say_anything_else() {
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
     assert!(!user.tsm_dir().exists());
 }
+
+#[test]
+fn what_a_port_or_a_request_may_be() {
+    let user = User::new();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let owner = format!("{port}|cli-");
+    for line in
+        ["tsm doctor port ".to_owned(), "tsm doctor kill ".to_owned(), format!("tsm kill {}", &port[..1])]
+    {
+        let found = user.complete(&line);
+        assert!(found.iter().any(|one| one.starts_with(&owner)), "{line}: {found:?}");
+    }
+    assert_eq!(user.values("tsm start --port "), [""; 0]);
+    assert!(user.values("tsm doctor ").contains(&"orphans".into()));
+    user.ok(&["start", "--name", "job", "sleep", "600"]);
+    assert_eq!(user.values("tsm socket send job "), ["STATUS", "HEALTH", "RELOAD", "STOP"]);
+    assert_eq!(user.complete("tsm save mine ").pop().as_deref(), Some("|commands"));
+    assert_eq!(user.values("tsm save mine ")[0], "job");
+}

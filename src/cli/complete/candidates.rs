@@ -126,13 +126,23 @@ fn values(context: &Context, value: &Value<'_>, taken: &[String], typed: &str, a
     }
     for name in names.iter().flat_map(|name| name.split('|')) {
         match name {
-            "REF" => processes(context, value, taken, typed, answer),
+            "REF" => {
+                processes(context, value, taken, typed, answer);
+                if value.verb == "kill" && typed.starts_with(|c: char| c.is_ascii_digit()) {
+                    ports(answer);
+                }
+            }
             "SERVICE" => definitions(context, &value.verb, taken, answer),
             "PORT" if value.arg.is_positional() => ports(answer),
-            "PID" => pids(context, answer),
+            "VERB" => fixed(&["STATUS", "HEALTH", "RELOAD", "STOP"], answer),
             "FILE" => answer.files = true,
             "DIRECTORY" => answer.dirs = true,
-            "COMMAND" => answer.commands = true,
+            "COMMAND" => {
+                if value.verb == "save" {
+                    processes(context, value, taken, typed, answer);
+                }
+                answer.commands = true;
+            }
             "WORD" => {
                 startable(context, answer);
                 answer.files = true;
@@ -202,7 +212,8 @@ fn processes(context: &Context, value: &Value<'_>, taken: &[String], typed: &str
         }
         None => {
             out.extend(left.iter().map(|view| Candidate::new(view.name.as_str(), state(view))));
-            if several && left.len() > 1 && taken.is_empty() && value.verb != "env" {
+            if several && left.len() > 1 && taken.is_empty() && !matches!(value.verb.as_str(), "env" | "save")
+            {
                 out.push(Candidate::new("all", format!("all {} of them", left.len())));
             }
         }
@@ -293,12 +304,4 @@ fn ports(answer: &mut Answer) {
         owners.extend(ports.into_iter().map(|port| (port, format!("{name}, PID {pid}"))));
     }
     answer.candidates.extend(owners.into_iter().map(|(port, owner)| Candidate::new(port.to_string(), owner)));
-}
-
-fn pids(context: &Context, answer: &mut Answer) {
-    let views = all(context);
-    let live = views.iter().filter(|view| view.status.live());
-    answer.candidates.extend(live.filter_map(|view| {
-        Some(Candidate::new(view.pid?.to_string(), format!("{}: {}", view.name, state(view))))
-    }));
 }
