@@ -1,9 +1,9 @@
 //! The command line: one file per verb, and the only caller of everything below.
 
 mod api;
+mod cd;
 mod complete;
 mod completions;
-mod cd;
 mod confirm;
 mod context;
 mod delete;
@@ -184,7 +184,6 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Ipc(args) => socket::ipc(context, &args),
         Verb::Completions(args) => completions::run(context, &args),
         Verb::Api(args) => api::run(context, &args),
-    #[command(hide = true)]
         Verb::Man(args) => man::run(context, &args),
     }
 }
