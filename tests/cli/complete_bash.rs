@@ -29,7 +29,7 @@ fn user() -> User {
 /// Keys, and the line that they make.
 const TYPED: &[(&str, &str)] = &[
     // Verbs, and the words on options.
-    ("tsm sta\t", "tsm start |"),
+    ("tsm resta\t", "tsm restart |"),
     ("tsm ls\t", "tsm ls |"),
     ("tsm stop --js\t", "tsm stop --json |"),
     ("tsm list av\t", "tsm list available |"),
@@ -66,8 +66,8 @@ const TYPED: &[(&str, &str)] = &[
     ("tsm sta python3\x01\x1bf\x1bf\t", "tsm start| python3"),
     ("tsm logs apx\x02\t", "tsm logs api|x"),
     // Behind another command, a variable and an operator.
-    ("A=1 tsm sta\t", "A=1 tsm start |"),
-    ("true; tsm sta\t", "true; tsm start |"),
+    ("A=1 tsm resta\t", "A=1 tsm restart |"),
+    ("true; tsm resta\t", "true; tsm restart |"),
     // A command's own words.
     ("tsm start cat my\t", "tsm start cat my\\ data.txt |"),
     ("tsm start --no-env -- cat my\t", "tsm start --no-env -- cat my\\ data.txt |"),
@@ -109,7 +109,7 @@ fn a_tab_works_in_whatever_shell_somebody_has_made_for_himself() {
     }
     let mut bash = user.interactive_bash(&format!("{aliases}\n\\source ~/co/shell/tsm.sh"));
     for (keys, line) in
-        [("tsm sta\t", "tsm start |"), ("tsm start cat my\t", "tsm start cat my\\ data.txt |")]
+        [("tsm resta\t", "tsm restart |"), ("tsm start cat my\t", "tsm start cat my\\ data.txt |")]
     {
         assert_eq!(bash.line(keys), line, "{keys:?} with aliases");
     }
@@ -176,7 +176,7 @@ fn the_words_of_a_command_are_completed_by_its_own_completion() {
             ("tsm start --port 1 -- deploy --to pro\t", "tsm start --port 1 -- deploy --to production |"),
             ("tsm start --dir='a b' deploy --to pro\t", "tsm start --dir='a b' deploy --to production |"),
             ("tsm start cat my\t", "tsm start cat my\\ data.txt |"),
-            ("tsm sta\t", "tsm start |"),
+            ("tsm resta\t", "tsm restart |"),
         ] {
             assert_eq!(bash.line(keys), line, "{keys:?} with {rc}");
         }
@@ -191,7 +191,7 @@ fn the_file_works_alone_where_bash_completion_finds_it() {
     std::fs::create_dir_all(&dir).unwrap();
     std::fs::write(dir.join("tsm"), user.ok(&["completions", "bash"]).stdout).unwrap();
     let mut bash = user.interactive_bash(rc);
-    assert_eq!(bash.line("tsm sta\t"), "tsm start |");
+    assert_eq!(bash.line("tsm resta\t"), "tsm restart |");
     assert_eq!(bash.line("tsm stop ap\t"), "tsm stop api |");
     let mut bash = user.interactive_bash("source <(tsm completions bash)");
     assert_eq!(bash.line("tsm stop ap\t"), "tsm stop api |");
@@ -204,7 +204,7 @@ fn a_tab_leaves_nothing_behind_and_unloading_takes_it_away() {
                  set -o; shopt; alias; trap -p; complete -p | grep -v ' tsm$'; pwd; }";
     let mut bash = user.interactive_bash(&format!("{state}\n{LAYER}"));
     bash.runs("x= i=; state >before; declare -F >functions; echo do''ne");
-    for keys in ["tsm sta\t", "tsm stop \t\t", "tsm start --env=\t", "tsm start cat my\t", "tsm start py\t\t"]
+    for keys in ["tsm resta\t", "tsm stop \t\t", "tsm start --env=\t", "tsm start cat my\t", "tsm start py\t\t"]
     {
         bash.line(keys);
     }

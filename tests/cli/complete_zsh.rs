@@ -20,7 +20,7 @@ pub(crate) fn user() -> User {
 
 /// Keys, and the line that they make; also of fish.
 pub(crate) const TYPED: &[(&str, &str)] = &[
-    ("tsm sta\t", "tsm start |"),
+    ("tsm resta\t", "tsm restart |"),
     ("tsm stop --js\t", "tsm stop --json |"),
     ("tsm list av\t", "tsm list available |"),
     ("tsm stop ap\t", "tsm stop api |"),
