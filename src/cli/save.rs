@@ -140,6 +140,11 @@ fn source(context: &Context, args: &Args) -> Result<Source> {
         .hint(hint));
     }
     let spec = store::read_spec(&view.dir).required(&view.dir.spec())?;
+    if let Some(function) = &spec.function {
+        let what = format!("{} runs {}, a function of the shell that started it", view.name, function.name);
+        return Err(Error::failed(format!("{what}, and a definition holds a command"))
+            .hint(format!("write it into a script, then tsm save {} ./SCRIPT", args.service)));
+    }
     let origin = match &spec.origin {
         Origin::Service(service) => services::find(context, service).ok(),
         Origin::Command => None,

@@ -260,3 +260,13 @@ fn of_many_who_save_at_once_one_is_told_that_it_has_saved() {
     assert_eq!(codes.iter().filter(|code| **code == 6).count(), 5, "{codes:?}");
     assert_eq!(folder(&user), ["web.tsm"]);
 }
+
+#[test]
+fn a_function_of_a_shell_is_no_command_that_a_definition_could_hold() {
+    let user = User::with_layer();
+    user.bash("serve-it() { sleep 1000; }; tsm start --name p serve-it").code(0);
+    user.tsm(&["save", "x", "p"])
+        .code(1)
+        .complains("p runs serve-it, a function of the shell that started it");
+    assert!(folder(&user).is_empty());
+}
