@@ -165,7 +165,7 @@ install() {
     LIST=$SCRATCH/manifest
     [ ! -f "$MANIFEST" ] || grep '/$' "$MANIFEST" >"$LIST" || :
     install_file "$BUILT" bin/tsm 755
-    for file in "$ROOT/patterns.txt" "$ROOT"/services-available/*.tsm; do
+    for file in "$ROOT/patterns.txt" "$ROOT/includes.sh" "$ROOT"/services-available/*.tsm; do
         [ ! -f "$file" ] || install_file "$file" "share/tsm/${file#"$ROOT/"}" 644
     done
     while IFS= read -r file; do

@@ -5,6 +5,7 @@
 #
 # Defines   tsm                 runs the binary of the same name
 #           tetra_tsm_VERB      the public API; exported to child shells, as tsm is
+#           tsm_WHAT            utilities for scripts, listed below
 #           tetra               only where there is none yet; answers `tetra env init NAME` alone
 #           tsm_prompt          counts what runs for the prompt, without starting a process
 #           tsm_unload          takes every name away again
@@ -89,7 +90,8 @@ _tsm_init "${BASH_SOURCE[0]-}"
 
 # ---- the command ------------------------------------------------------------------------------------------------------
 
-# tsm [VERB [ARGUMENT...]]: runs the binary of this checkout, else of this installation, else the one on PATH.
+# tsm [VERB [ARGUMENT...]]: runs the binary of this checkout, else of this installation (TSM_SRC is PREFIX/share/tsm, or a
+# link to it), else the one on PATH.
 # Exit code: the binary's; 127 where there is none, since the binary's own codes speak of what it was asked.
 # It is looked for at each call, so a build or an upgrade counts at once. No locals: one that has the name of an exported
 # variable would be exported in its place, into the process that is being started.
@@ -105,8 +107,8 @@ function tsm() {
     fi
     if [[ -x ${TSM_SRC-}/target/release/tsm ]]; then
         "$TSM_SRC/target/release/tsm" "$@"
-    elif [[ ${TSM_SRC-} == */share/tsm && -x ${TSM_SRC%/share/tsm}/bin/tsm ]]; then
-        "${TSM_SRC%/share/tsm}/bin/tsm" "$@"
+    elif [[ -n ${TSM_SRC-} && ! -e $TSM_SRC/Cargo.toml && -x $TSM_SRC/../../bin/tsm ]]; then
+        "$TSM_SRC/../../bin/tsm" "$@"
     elif \builtin type -P tsm >/dev/null; then
         # Not `\builtin command`: in bash 5.2 that ends a `set -e` shell even behind `||`.
         \command tsm "$@"
@@ -191,13 +193,24 @@ function tetra_tsm_cleanup() { tsm cleanup "$@"; }
 function tetra_tsm_enable() { tsm enable "$@"; }
 function tetra_tsm_disable() { tsm disable "$@"; }
 function tetra_tsm_show() { tsm show "$@"; }
+function tetra_tsm_save() { tsm save "$@"; }
+function tetra_tsm_startup() { tsm startup "$@"; }
+function tetra_tsm_patterns() { tsm patterns "$@"; }
+function tetra_tsm_ports() { tsm ports "$@"; }
+function tetra_tsm_socket() { tsm socket "$@"; }
+function tetra_tsm_ipc() { tsm ipc "$@"; }
+function tetra_tsm_doctor() { tsm doctor "$@"; }
+function tetra_tsm_why() { tsm why "$@"; }
+function tetra_tsm_with() { tsm with "$@"; }
+function tetra_tsm_repl() { tsm repl "$@"; }
 
 # _tsm_with_public COMMAND...: runs COMMAND with the name of each function that child shells get. Exported functions travel
 # in the environment of every program, so no utility and no internal is among them.
 function _tsm_with_public() {
     "$@" tsm tetra_tsm_start tetra_tsm_stop tetra_tsm_restart tetra_tsm_list tetra_tsm_delete tetra_tsm_kill \
         tetra_tsm_logs tetra_tsm_info tetra_tsm_env tetra_tsm_cleanup tetra_tsm_enable \
-        tetra_tsm_disable tetra_tsm_show
+        tetra_tsm_disable tetra_tsm_show tetra_tsm_save tetra_tsm_startup tetra_tsm_patterns tetra_tsm_ports \
+        tetra_tsm_socket tetra_tsm_ipc tetra_tsm_doctor tetra_tsm_why tetra_tsm_with tetra_tsm_repl
 }
 _tsm_with_public builtin export -f
 
@@ -232,6 +245,32 @@ case $- in
 esac
 
 # ---- utilities --------------------------------------------------------------------------------------------------------
+#
+# For scripts; arguments, output and exit codes are the binary's. What only these ask is a hidden verb, `tsm api`.
+
+# NAME is a process, as every verb takes it. The reply is the protocol's line of JSON (docs/protocol.md). HEALTH: exit code
+# 0 healthy, 1 unhealthy. All: 3 not running, 4 no such process, 5 no answer.
+function tsm_socket_status() { tsm socket status "$@"; }    # NAME
+function tsm_socket_health() { tsm socket health "$@"; }    # NAME
+function tsm_ipc_send() { tsm ipc send "$@"; }              # NAME [VERB]
+function tsm_ipc_test_channel() { tsm ipc test "$@"; }      # NAME: whether it answers, and how fast
+function tsm_ipc_list_channels() { tsm ipc list "$@"; }     # [--json]
+function tsm_ipc_cleanup_stale() { tsm ipc cleanup "$@"; }  # removes the sockets of dead supervisors
+
+# COMMAND is one word or several.
+function tsm_get_service_info() { tsm api service-info "$@"; }                    # COMMAND: four lines
+function tsm_validate_classification() { tsm api validate-classification "$@"; }  # COMMAND: exit code 0 or 1
+function tsm_create_metadata() { tsm api create-metadata "$@"; }                  # NAME COMMAND...: the plan as JSON
+
+function tsm_list_port_allocations() { tsm ports --allocated "$@"; }   # [--json]
+function tsm_cleanup_port_allocations() { tsm ports --forget "$@"; }   # forgets those that nobody uses
+function tsm_get_port_range() { tsm ports --range "$@"; }              # two numbers
+function tsm_get_port_pid() { tsm api port-pid "$@"; }                 # PORT: who listens; exit code 1 for nobody
+function tsm_discover_port() { tsm api discover-port "$@"; }           # [NAME|FILE|-]: by what a program says or does
+
+function tsm_is_pid_alive() { tsm api is-pid-alive "$@"; }  # PID: exit code 0 or 1; a zombie is dead
+function tsm_json_success() { tsm api json-success "$@"; }  # MESSAGE [DATA]
+function tsm_json_error() { tsm api json-error "$@"; }      # MESSAGE [CODE [DETAILS]]
 
 # tsm_prompt [VARIABLE]: sets VARIABLE (TSM_PROMPT) to how many processes run and how many have failed for good, such as
 # "⚙3 ✗1", or to nothing where there are none. TSM_PROMPT_ASCII=1, or a locale without UTF-8, makes it "*3 !1".
@@ -334,8 +373,12 @@ function tsm_unload() {
     fi
     \builtin unset -v TSM_SRC TSM_PROCESSES_DIR TSM_LOGS_DIR TSM_PIDS_DIR MOD_SRC MOD_DIR TSM_PROMPT
     _tsm_with_public builtin unset -f
+    \builtin unset -f tsm_socket_status tsm_socket_health tsm_ipc_send tsm_ipc_test_channel tsm_ipc_list_channels \
+        tsm_ipc_cleanup_stale tsm_get_service_info tsm_validate_classification tsm_create_metadata \
+        tsm_list_port_allocations tsm_cleanup_port_allocations tsm_get_port_range tsm_get_port_pid tsm_discover_port \
+        tsm_is_pid_alive tsm_json_success tsm_json_error tsm_prompt
     \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code _tsm_cd _tsm_lives \
-        _tsm_complete_load _tsm_complete _tsm_complete_inside tsm_prompt tsm_unload
+        _tsm_complete_load _tsm_complete _tsm_complete_inside tsm_unload
 }
 
 \builtin return 0

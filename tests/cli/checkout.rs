@@ -26,7 +26,8 @@ impl Checkout {
             fs::create_dir(checkout.path(name)).unwrap();
         }
         let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for name in ["shell", "services-available", "install.sh", "patterns.txt", "Cargo.toml"] {
+        for name in ["shell", "services-available", "install.sh", "includes.sh", "patterns.txt", "Cargo.toml"]
+        {
             if source.join(name).exists() {
                 copy(&source.join(name), &checkout.path("co").join(name));
             }

@@ -81,6 +81,7 @@ fn it_installs_the_binary_and_its_files_under_the_prefix_and_again() {
     for name in [
         "bin/tsm",
         "share/tsm/shell/tsm.sh",
+        "share/tsm/includes.sh",
         "share/tsm/patterns.txt",
         "share/tsm/services-available/example.tsm",
         "share/tsm/shell/completions/tsm.bash",
@@ -97,10 +98,12 @@ fn it_installs_the_binary_and_its_files_under_the_prefix_and_again() {
     // The installed shell layer runs the installed binary, the checkout's runs the build.
     fs::remove_file(checkout.path("co/target/release/tsm")).unwrap();
     checkout.echo("home/.local/bin/tsm", "installed");
-    assert_eq!(
-        checkout.answer("source ~/.local/share/tsm/shell/tsm.sh; tsm a || :; echo \"$TSM_SRC\""),
-        format!("installed:<a>\n{}/share/tsm\n", prefix.display())
-    );
+    for file in ["shell/tsm.sh", "includes.sh"] {
+        assert_eq!(
+            checkout.answer(&format!("source ~/.local/share/tsm/{file}; tsm a || :; echo \"$TSM_SRC\"")),
+            format!("installed:<a>\n{}/share/tsm\n", prefix.display())
+        );
+    }
     installed(&checkout, &[]);
     assert!(checkout.path("co/target/release/tsm").exists());
     assert_eq!(tree(&prefix), first);

@@ -44,6 +44,7 @@ mod rotation;
 mod save;
 mod services;
 mod shell;
+mod shell_api;
 mod socket;
 mod start;
 mod start_again;

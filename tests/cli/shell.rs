@@ -5,26 +5,37 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::checkout::{Checkout, show};
+use crate::shell_api::UTILITIES;
 
 const SOURCE: &str = "\\builtin source \"$CO/shell/tsm.sh\"\n";
 
 const GLOBALS: [&str; 7] =
     ["MOD_DIR", "MOD_SRC", "TSM_DIR", "TSM_LOGS_DIR", "TSM_PIDS_DIR", "TSM_PROCESSES_DIR", "TSM_SRC"];
 
-const PUBLIC: [&str; 14] = [
+const PUBLIC: [&str; 24] = [
     "tetra_tsm_cleanup",
     "tetra_tsm_delete",
     "tetra_tsm_disable",
+    "tetra_tsm_doctor",
     "tetra_tsm_enable",
     "tetra_tsm_env",
     "tetra_tsm_info",
+    "tetra_tsm_ipc",
     "tetra_tsm_kill",
     "tetra_tsm_list",
     "tetra_tsm_logs",
+    "tetra_tsm_patterns",
+    "tetra_tsm_ports",
+    "tetra_tsm_repl",
     "tetra_tsm_restart",
+    "tetra_tsm_save",
     "tetra_tsm_show",
+    "tetra_tsm_socket",
     "tetra_tsm_start",
+    "tetra_tsm_startup",
     "tetra_tsm_stop",
+    "tetra_tsm_why",
+    "tetra_tsm_with",
     "tsm",
 ];
 
@@ -121,7 +132,9 @@ fn sourcing_changes_nothing_but_its_names_and_unloading_takes_them_away() {
             "tsm_unload",
         ]
         .map(|name| format!("declare -f {name}"));
-        assert_eq!(new(1), exported.iter().chain(&own).map(String::as_str).collect(), "{prelude}");
+        let utilities = UTILITIES.map(|(name, _)| format!("declare -f {name}"));
+        let all = exported.iter().chain(&own).chain(&utilities).map(String::as_str).collect();
+        assert_eq!(new(1), all, "{prelude}");
         assert_eq!(before[2], loaded[2], "{prelude}");
         assert_eq!(before, after, "{prelude}");
     }
