@@ -138,7 +138,7 @@ fn wait_returns_when_all_are_ready_and_a_slow_one_keeps_none_from_starting() {
     let last = format!("SERVICE_COMMAND='touch {}; exec sleep 1000'\nSERVICE_TYPE=pid\n", flag.display());
     define(&user, "z", &last);
     user.ok(&["enable", "z"]);
-    user.ok(&["startup", "--wait=40"]).says("\n10 services: 10 started\n");
+    user.ok(&["startup", "--wait=25"]).says("\n10 services: 10 started\n");
     for (at, port) in ports.iter().enumerate() {
         assert_eq!(user.view(&format!("s{at}-{port}"))["ports"], json!([port]));
     }
