@@ -158,6 +158,57 @@ fn a_start_that_is_under_way_is_left_alone() {
 }
 
 #[test]
+fn starts_and_ends_go_on_beside_it_and_miss_nothing() {
+    let user = User::new();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let cleaner = scope.spawn(|| {
+            let mut rounds = 0;
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                user.ok(&["doctor", "clean", "--aggressive"]);
+                rounds += 1;
+            }
+            rounds
+        });
+        let starters: Vec<_> = ["a", "b", "c"]
+            .map(|name| {
+                let user = &user;
+                scope.spawn(move || {
+                    for round in 0..6 {
+                        user.ok(&[
+                            "start",
+                            "--name",
+                            name,
+                            "sh",
+                            "-c",
+                            &format!("echo {round}; exec sleep 1000"),
+                        ]);
+                        if round < 5 {
+                            user.ok(&[if round % 2 == 0 { "delete" } else { "stop" }, name]);
+                        }
+                    }
+                })
+            })
+            .into();
+        let ended: Vec<_> = starters.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(cleaner.join().unwrap() > 0);
+        assert!(ended.iter().all(Result::is_ok));
+    });
+    for name in ["a", "b", "c"] {
+        user.until_state(name, "online");
+        let root = user.tsm_dir();
+        for file in [
+            format!("runtime/processes/{name}/control.sock"),
+            format!("pids/{name}.pid"),
+            format!("logs/{name}.log"),
+        ] {
+            assert!(exists(&root.join(&file)), "{file}");
+        }
+    }
+}
+
+#[test]
 fn a_pid_file_that_is_just_being_written_stays() {
     let user = two();
     let file = user.tsm_dir().join("pids/.new-pid");
