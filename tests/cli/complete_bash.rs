@@ -204,7 +204,8 @@ fn a_tab_leaves_nothing_behind_and_unloading_takes_it_away() {
                  set -o; shopt; alias; trap -p; complete -p | grep -v ' tsm$'; pwd; }";
     let mut bash = user.interactive_bash(&format!("{state}\n{LAYER}"));
     bash.runs("x= i=; state >before; declare -F >functions; echo do''ne");
-    for keys in ["tsm resta\t", "tsm stop \t\t", "tsm start --env=\t", "tsm start cat my\t", "tsm start py\t\t"]
+    for keys in
+        ["tsm resta\t", "tsm stop \t\t", "tsm start --env=\t", "tsm start cat my\t", "tsm start py\t\t"]
     {
         bash.line(keys);
     }

@@ -42,6 +42,7 @@ mod refs;
 mod restarts;
 mod rotation;
 mod save;
+mod seed;
 mod services;
 mod shell;
 mod shell_api;
