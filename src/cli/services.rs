@@ -14,7 +14,7 @@ use crate::service::{Catalog, Definition, Entry};
 
 /// Mark services to be started at boot.
 ///
-/// It takes effect once boot is set up.
+/// `tsm startup` starts them, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  tsm enable myapp")]
 pub(super) struct EnableArgs {
