@@ -146,12 +146,14 @@ fn a_port_that_is_taken_again_is_said_to_be() {
     let mut command = Command::new("python3");
     command.args(["-c", script, &port.to_string()]).arg(&note);
     let stranger = Stranger(up(command).0);
-    let ran = user.tsm(&["doctor", "kill", "--force", &port.to_string()]).code(1);
+    let ran = user.tsm(&["doctor", "kill", "--force", &port.to_string()]);
+    // Before anything is judged: it is no child of this test.
     let successor: i32 = text(&note).parse().unwrap();
     let freed = json_of(&user, &["doctor", "port", &port.to_string()]);
     let lives = is_alive(successor);
     kill(successor, "TERM");
-    ran.says(&format!("Ended: PID {}", stranger.pid()))
+    ran.code(1)
+        .says(&format!("Ended: PID {}", stranger.pid()))
         .complains(&format!("port {port} is held by PID {successor} ("))
         .complains(&format!("now\n  try: tsm doctor port {port}"));
     assert!(lives, "it was not asked about");
