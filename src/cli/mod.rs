@@ -19,6 +19,7 @@ mod output;
 mod patterns;
 mod ports;
 mod refs;
+mod repl;
 mod restart;
 mod save;
 mod services;
@@ -90,6 +91,7 @@ enum Verb {
     Patterns(patterns::Args),
     Socket(socket::Args),
     Ipc(socket::IpcArgs),
+    Repl(repl::Args),
     Completions(completions::Args),
     #[command(hide = true)]
     Api(api::Args),
@@ -122,11 +124,11 @@ pub fn main() -> ExitCode {
         When::Never => ColorChoice::Never,
     };
     let result = Context::new(choice).and_then(|context| match cli.verb {
-        None => summary(&context),
+        None => summary(&context).map(|()| 0),
         Some(verb) => dispatch(&context, verb),
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         // Whoever read us has seen enough: `tsm list | head -1`.
         Err(error) if error.io_kind() == Some(std::io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
         Err(error) => {
@@ -158,7 +160,8 @@ fn refuse(error: &clap::Error) -> ExitCode {
     ExitCode::from(wrong.kind().exit_code())
 }
 
-fn dispatch(context: &Context, verb: Verb) -> Result<()> {
+/// Returns the exit code, which is 0 for all but a command that was run on the user's behalf.
+fn dispatch(context: &Context, verb: Verb) -> Result<u8> {
     match verb {
         Verb::Start(args) => start::run(context, &args),
         Verb::List(args) => list::run(context, &args),
@@ -182,10 +185,12 @@ fn dispatch(context: &Context, verb: Verb) -> Result<()> {
         Verb::Patterns(args) => patterns::run(context, &args),
         Verb::Socket(args) => socket::run(context, &args),
         Verb::Ipc(args) => socket::ipc(context, &args),
+        Verb::Repl(_) => return repl::run(context),
         Verb::Completions(args) => completions::run(context, &args),
         Verb::Api(args) => api::run(context, &args),
         Verb::Man(args) => man::run(context, &args),
     }
+    .map(|()| 0)
 }
 
 /// `tsm` alone: the short help and what runs, in one line.

@@ -18,6 +18,8 @@ pub(super) struct Settings {
     pub(super) home: Option<PathBuf>,
     /// `TSM_NONINTERACTIVE` is set: never ask, never wait on its own account.
     pub(super) noninteractive: bool,
+    /// `SHELL`.
+    pub(super) shell: Option<PathBuf>,
     /// `NO_COLOR`.
     pub(super) no_color: Option<String>,
     /// `CLICOLOR_FORCE`.
@@ -56,6 +58,7 @@ impl Settings {
             },
             home,
             noninteractive: var("TSM_NONINTERACTIVE").is_some(),
+            shell: var("SHELL").map(PathBuf::from),
             no_color: text("NO_COLOR"),
             clicolor_force: text("CLICOLOR_FORCE"),
             force_color: text("FORCE_COLOR"),

@@ -89,6 +89,11 @@ impl Layout {
         self.root.join("patterns.txt")
     }
 
+    /// The lines that were typed in the REPL.
+    pub fn repl_history(&self) -> PathBuf {
+        self.root.join("repl_history")
+    }
+
     /// Makes the directories that a start needs, each for this user only.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ pub mod dir;
 pub mod disk;
 pub mod fd;
 pub mod flock;
+pub mod front;
 pub mod lock;
 pub mod pidfd;
 pub mod poll;

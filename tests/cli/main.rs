@@ -39,6 +39,7 @@ mod ports;
 mod prompt;
 mod ready;
 mod refs;
+mod repl;
 mod restarts;
 mod rotation;
 mod save;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use rexpect::process::{Signal, WaitStatus};
+use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::kit::User;
@@ -90,7 +90,7 @@ impl Terminal {
         let rest = self.session.exp_eof().unwrap_or_else(|why| panic!("it does not end: {why}"));
         let code = match self.session.process().wait().unwrap() {
             WaitStatus::Exited(_, code) => code,
-            WaitStatus::Signaled(_, Signal::SIGINT, _) => 130,
+            WaitStatus::Signaled(_, signal, _) => 128 + signal as i32,
             other => panic!("{other:?}"),
         };
         // Each byte comes as a character of its own.

@@ -15,45 +15,45 @@ use crate::sys::{clock, sockets};
 
 /// Something that may stand at the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
+pub(in crate::cli) struct Candidate {
     /// The whole word, without quotes.
-    pub(super) value: String,
+    pub(in crate::cli) value: String,
     /// A few words on it; empty where there is nothing to say.
-    pub(super) about: String,
+    pub(in crate::cli) about: String,
 }
 
 impl Candidate {
-    pub(super) fn new(value: impl Into<String>, about: impl Into<String>) -> Self {
+    pub(in crate::cli) fn new(value: impl Into<String>, about: impl Into<String>) -> Self {
         Candidate { value: value.into(), about: about.into() }
     }
 }
 
 /// Everything that may stand at the cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(in crate::cli) struct Answer {
     /// What is known by name, in the order to show it. Those that do not begin as the typed word does may be among them.
-    pub(super) candidates: Vec<Candidate>,
+    pub(in crate::cli) candidates: Vec<Candidate>,
     /// Files, which shells know best.
-    pub(super) files: bool,
+    pub(in crate::cli) files: bool,
     /// Directories.
-    pub(super) dirs: bool,
+    pub(in crate::cli) dirs: bool,
     /// Whatever the shell can run.
-    pub(super) commands: bool,
+    pub(in crate::cli) commands: bool,
     /// The word with this index begins a command of its own.
-    pub(super) inside: Option<usize>,
+    pub(in crate::cli) inside: Option<usize>,
     /// What of the word stands in front of a value: `--env=`.
-    pub(super) prefix: String,
+    pub(in crate::cli) prefix: String,
 }
 
 impl Answer {
     /// Any file.
-    pub(super) fn files() -> Self {
+    pub(in crate::cli) fn files() -> Self {
         Answer { files: true, ..Answer::default() }
     }
 }
 
 /// What may stand at the cursor of `typed`; `root` is built.
-pub(super) fn answer(context: &Context, root: &Command, typed: &Typed) -> Answer {
+pub(in crate::cli) fn answer(context: &Context, root: &Command, typed: &Typed) -> Answer {
     let mut answer = Answer::default();
     match place::find(root, &typed.words, &typed.current) {
         Place::Nothing => {}

@@ -2,7 +2,7 @@
 
 /// The quotes that are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Quote {
+pub(in crate::cli) enum Quote {
     #[default]
     None,
     Single,
@@ -13,7 +13,7 @@ pub(super) enum Quote {
 
 /// Whose line it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Syntax {
+pub(in crate::cli) enum Syntax {
     /// Bash's: `|`, `;`, `>` and their like end a command or take a word out of it.
     Bash,
     /// Words and quotes alone.
@@ -22,25 +22,25 @@ pub(super) enum Syntax {
 
 /// A word without its quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Word {
-    pub(super) text: String,
+pub(in crate::cli) struct Word {
+    pub(in crate::cli) text: String,
     /// Where it begins in the line, in bytes.
-    pub(super) start: usize,
+    pub(in crate::cli) start: usize,
 }
 
 /// A line as far as the cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Line {
+pub(in crate::cli) struct Line {
     /// The words that have ended.
-    pub(super) words: Vec<Word>,
+    pub(in crate::cli) words: Vec<Word>,
     /// What is typed of the word at the cursor, without quotes.
-    pub(super) current: String,
+    pub(in crate::cli) current: String,
     /// Where that begins in the line, in bytes.
-    pub(super) start: usize,
+    pub(in crate::cli) start: usize,
     /// The quotes that are open at the cursor.
-    pub(super) quote: Quote,
+    pub(in crate::cli) quote: Quote,
     /// What is typed is the file of a redirection.
-    pub(super) redirected: bool,
+    pub(in crate::cli) redirected: bool,
 }
 
 /// What is read of a line.
@@ -75,7 +75,7 @@ impl Reader {
 
 impl Line {
     /// Takes `text`, which ends at the cursor, apart.
-    pub(super) fn parse(text: &str, syntax: Syntax) -> Line {
+    pub(in crate::cli) fn parse(text: &str, syntax: Syntax) -> Line {
         let mut reader = Reader::default();
         let mut chars = text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
@@ -141,7 +141,7 @@ impl Line {
     }
 
     /// The words behind the cursor; what ends the word at the cursor is none of them.
-    pub(super) fn words_after(&self, rest: &str) -> Vec<String> {
+    pub(in crate::cli) fn words_after(&self, rest: &str) -> Vec<String> {
         let opening = match self.quote {
             Quote::None => "",
             Quote::Single => "'",

@@ -16,17 +16,19 @@ use super::Cli;
 use super::context::Context;
 use crate::render::style::ColorChoice;
 use candidates::Answer;
-use line::{Line, Syntax};
+pub(super) use candidates::Candidate;
+pub(super) use line::{Line, Quote, Syntax};
+pub(super) use reply::{files, quoted};
 
 /// The words of a command, and which of them is completed.
 #[derive(Debug)]
-struct Typed {
+pub(super) struct Typed {
     /// Those in front of the cursor; the first is `tsm` itself.
-    words: Vec<String>,
+    pub(super) words: Vec<String>,
     /// The one at the cursor, as far as the cursor.
-    current: String,
+    pub(super) current: String,
     /// Those behind it.
-    after: Vec<String>,
+    pub(super) after: Vec<String>,
 }
 
 /// Answers a shell: `bash TYPE COLUMNS REPLACED BEFORE AFTER`, or `SHELL INDEX -- WORD...`.
@@ -59,7 +61,7 @@ pub(super) fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 /// What may stand there; nothing where the surroundings are broken.
-fn answer(typed: &Typed) -> Answer {
+pub(super) fn answer(typed: &Typed) -> Answer {
     let mut root = Cli::command();
     root.build();
     match Context::new(ColorChoice::Never) {

@@ -104,7 +104,7 @@ fn closed(text: &str, open: Quote, now: Quote) -> String {
 }
 
 /// `text` as it must be typed where these quotes are open.
-pub(super) fn quoted(text: &str, open: Quote) -> String {
+pub(in crate::cli) fn quoted(text: &str, open: Quote) -> String {
     let special = match open {
         Quote::None => " \t\"'\\$`&|;<>()*?[]{}!#~^",
         Quote::Double => "\"\\$`",
@@ -127,7 +127,7 @@ fn is_one_line(value: &str) -> bool {
 }
 
 /// The files that `typed` may become, directories with their slash.
-fn files(typed: &str, prefix: &str) -> Vec<Candidate> {
+pub(in crate::cli) fn files(typed: &str, prefix: &str) -> Vec<Candidate> {
     let (dir, name) = typed.rfind('/').map_or(("", typed), |at| typed.split_at(at + 1));
     let Ok(listing) = std::fs::read_dir(if dir.is_empty() { "." } else { dir }) else { return Vec::new() };
     let mut found: Vec<Candidate> = listing

@@ -33,6 +33,7 @@ pub(super) const ENVIRONMENT: &[Entry] = &[
     ("CLICOLOR", "0: no colours."),
     ("TERM", "dumb: no colours."),
     ("COLUMNS", "How wide tables are where standard output is no terminal; uncut unless it is set."),
+    ("SHELL", "What runs a line that begins with ! in tsm repl; /bin/sh unless it is set."),
 ];
 
 /// The variables that TSM sets for a program.
@@ -56,6 +57,7 @@ pub(super) const FILES: &[Entry] = &[
         "Definitions of services; services-enabled has links to those that start at boot.",
     ),
     ("$TSM_DIR/patterns.txt", "How commands take their port; these lines come before the built-in ones."),
+    ("$TSM_DIR/repl_history", "The lines that were typed in tsm repl."),
     ("env/NAME.env", "In the directory of a process: the environment that --env NAME means."),
 ];
 
