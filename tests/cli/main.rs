@@ -55,6 +55,7 @@ mod start_ports;
 mod startup;
 mod stop_tree;
 mod terminal;
+mod tour;
 mod typist;
 mod unsupervised;
 mod why;

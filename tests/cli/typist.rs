@@ -11,7 +11,7 @@ use crate::terminal::Terminal;
 
 /// A shell in which Ctrl-O shows the line as it stands, with the cursor's place, and empties it.
 pub(crate) struct Typist {
-    terminal: Terminal,
+    pub(crate) terminal: Terminal,
 }
 
 impl User {
