@@ -94,7 +94,8 @@ _tsm_init "${BASH_SOURCE[0]-}"
 # link to it), else the one on PATH.
 # Exit code: the binary's; 127 where there is none, since the binary's own codes speak of what it was asked.
 # It is looked for at each call, so a build or an upgrade counts at once. No locals: one that has the name of an exported
-# variable would be exported in its place, into the process that is being started.
+# variable would be exported in its place, into the process that is being started. TSM_SHELL_PID is for this one call:
+# `--with-shell` means this shell, also in a subshell of it.
 function tsm() {
     # What only the shell itself can do; a child shell has nothing but this function.
     if [[ ${1-} == start && ${2-} != --shell-fd ]] && \builtin declare -F _tsm_start >/dev/null &&
@@ -106,12 +107,12 @@ function tsm() {
         \builtin return
     fi
     if [[ -x ${TSM_SRC-}/target/release/tsm ]]; then
-        "$TSM_SRC/target/release/tsm" "$@"
+        TSM_SHELL_PID=$$ "$TSM_SRC/target/release/tsm" "$@"
     elif [[ -n ${TSM_SRC-} && ! -e $TSM_SRC/Cargo.toml && -x $TSM_SRC/../../bin/tsm ]]; then
-        "$TSM_SRC/../../bin/tsm" "$@"
+        TSM_SHELL_PID=$$ "$TSM_SRC/../../bin/tsm" "$@"
     elif \builtin type -P tsm >/dev/null; then
         # Not `\builtin command`: in bash 5.2 that ends a `set -e` shell even behind `||`.
-        \command tsm "$@"
+        TSM_SHELL_PID=$$ \command tsm "$@"
     else
         \builtin printf 'tsm: there is no tsm binary; run: %q\n' "${TSM_SRC-}/install.sh" >&2
         \builtin return 127

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::context::Context;
-use super::{refs, start};
+use super::{lifeline, refs, start};
 use crate::envfile;
 use crate::error::{Error, Kind, Result};
 use crate::inspect::View;
-use crate::model::{EnvVar, Origin, Reason, Spec, State};
+use crate::model::{EnvVar, Lifeline, Origin, Reason, Spec, State};
 use crate::render::{human, shell_quote, style};
 use crate::store;
 use crate::sys::process;
@@ -48,7 +48,18 @@ struct Details<'a> {
     stop_timeout_ms: Option<u64>,
     socket: String,
     env_vars: Vec<String>,
+    ends_with: Option<EndsWith>,
     reasons: Vec<Reason>,
+}
+
+/// The process that it is bound to.
+#[derive(Debug, Serialize)]
+struct EndsWith {
+    what: String,
+    pid: i32,
+    alive: bool,
+    #[serde(skip)]
+    shown: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,9 +130,16 @@ fn details(view: &View) -> Details<'_> {
         stop_timeout_ms: policy.map(|policy| policy.stop_timeout_ms),
         socket: view.dir.address(&view.dir.socket()).display().to_string(),
         env_vars: spec.as_ref().map(|spec| spec.env_vars.iter().map(shown_var).collect()).unwrap_or_default(),
+        ends_with: spec.as_ref().and_then(|spec| spec.lifeline.as_ref()).map(ends_with),
         reasons: spec.map(|spec| spec.reasons).unwrap_or_default(),
         view,
     }
+}
+
+fn ends_with(bound: &Lifeline) -> EndsWith {
+    let alive = lifeline::lives(bound);
+    let shown = if alive { bound.to_string() } else { format!("{bound}, which has ended") };
+    EndsWith { what: bound.what.clone(), pid: bound.identity.pid.get(), alive, shown }
 }
 
 fn shown_var((name, setting): (&String, &EnvVar)) -> String {
@@ -199,6 +217,9 @@ fn print(context: &Context, one: &Details<'_>) -> Result<()> {
         (Some(policy), Some(most)) => format!("policy {policy}, at most {most} in a row"),
     };
     field("restarts", &format!("{} ({policy})", view.restarts))?;
+    if let Some(bound) = &one.ends_with {
+        field("ends with", &bound.shown)?;
+    }
     if let Some(exit) = view.exit {
         field("last exit", &format!("{exit}, {}", human::time(exit.at_ms)))?;
     }

@@ -12,6 +12,7 @@ mod end;
 mod env;
 mod foreign;
 mod info;
+mod lifeline;
 mod list;
 mod logs;
 mod man;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::end::{self, How};
+use super::lifeline;
 use super::start::{self, Patience};
 use super::stop::say_killed;
 use crate::control::client::Waited;
@@ -111,7 +112,8 @@ fn check_env(spec: &Spec) -> Result<()> {
 /// Lets its supervisor do it.
 fn in_place(context: &Context, view: &View) -> Result<Restarted> {
     let before = store::read_spec(&view.dir).required(&view.dir.spec())?;
-    let spec = start::respecified(context, &before)?;
+    let mut spec = start::respecified(context, &before)?;
+    lifeline::rebind(context, &mut spec, None);
     check_env(&spec)?;
     let mut client = end::connect(view)?;
     if spec != before {

@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) port_range: RangeInclusive<u16>,
     /// `HOME`.
     pub(super) home: Option<PathBuf>,
+    /// `TSM_SHELL_PID`: the shell whose `tsm` function this is, as that function says it for one call.
+    pub(super) shell_pid: Option<String>,
     /// `TSM_NONINTERACTIVE` is set: never ask, never wait on its own account.
     pub(super) noninteractive: bool,
     /// `SHELL`.
@@ -57,6 +59,7 @@ impl Settings {
                 Some(text) => port_range(&text.to_string_lossy())?,
             },
             home,
+            shell_pid: text("TSM_SHELL_PID"),
             noninteractive: var("TSM_NONINTERACTIVE").is_some(),
             shell: var("SHELL").map(PathBuf::from),
             no_color: text("NO_COLOR"),

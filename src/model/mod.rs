@@ -3,6 +3,7 @@
 mod exit;
 mod identity;
 mod kind;
+mod lifeline;
 mod name;
 mod policy;
 mod spec;
@@ -12,6 +13,7 @@ mod status;
 pub use exit::Exit;
 pub use identity::{Identity, Pid};
 pub use kind::Kind;
+pub use lifeline::Lifeline;
 pub use name::{Name, NameError};
 pub use policy::{LogLimit, Policy, RestartPolicy, StopSignal};
 pub use spec::{EnvFile, EnvSource, EnvVar, Function, Origin, Reason, Spec};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Name, Policy, SCHEMA};
+use super::{Kind, Lifeline, Name, Policy, SCHEMA};
 
 /// Everything needed to run a process again, but no environment value that was not typed as a setting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct Spec {
     /// How it is stopped and restarted.
     #[serde(default)]
     pub policy: Policy,
+    /// The process whose end ends this one.
+    #[serde(default)]
+    pub lifeline: Option<Lifeline>,
     /// Why each value of the plan was chosen.
     #[serde(default)]
     pub reasons: Vec<Reason>,

@@ -12,9 +12,17 @@ use crate::sys::process;
 /// A variable and its value.
 pub type Var = (OsString, OsString);
 
-/// Variables that belong to one managed process and must not leak into the next one that is started from inside it.
-const OWN: [&str; 7] =
-    ["TSM_NAME", "TSM_ID", "TSM_PORT", "TSM_SOCKET", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"];
+/// Variables that belong to one managed process, or to one call of the shell's `tsm`, and must not leak into the next one that is started from inside it.
+const OWN: [&str; 8] = [
+    "TSM_NAME",
+    "TSM_ID",
+    "TSM_PORT",
+    "TSM_SOCKET",
+    "NOTIFY_SOCKET",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "TSM_SHELL_PID",
+];
 
 /// What a caller's environment gives to a program: not the shell's exported functions (they can be hundreds of
 /// kilobytes and mean nothing to a program), and nothing of another managed process.

@@ -10,6 +10,7 @@ pub mod environment;
 mod handoff;
 mod health;
 mod launch;
+mod lifeline;
 pub mod machine;
 mod ready;
 mod rotate;

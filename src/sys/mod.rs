@@ -8,6 +8,7 @@ pub mod clock;
 pub mod collapse;
 pub mod dir;
 pub mod disk;
+pub mod ended;
 pub mod fd;
 pub mod flock;
 pub mod front;

@@ -118,7 +118,7 @@ fn poll_timeout(wait: Duration) -> PollTimeout {
 }
 
 #[cfg(target_os = "linux")]
-fn open_fd(pid: i32) -> nix::Result<OwnedFd> {
+pub(super) fn open_fd(pid: i32) -> nix::Result<OwnedFd> {
     use std::os::fd::FromRawFd;
 
     // SAFETY: pidfd_open takes two numbers; the flags are 0, and the descriptor is closed on exec by itself.

@@ -50,7 +50,7 @@ sys.stdout.buffer.write(seen)
 ";
 
 /// What a person sees who types these lines in a terminal.
-fn typed(user: &User, how: &str, vars: &[(&str, &str)], lines: &[&str]) -> String {
+pub(crate) fn typed(user: &User, how: &str, vars: &[(&str, &str)], lines: &[&str]) -> String {
     let mut command = user.command("python3");
     command.args(["-c", TERMINAL, how]).args(lines).env("TSM", TSM).env("TERM", "xterm").env("PS1", "$ ");
     command.envs(vars.iter().copied());

@@ -59,3 +59,4 @@ mod tour;
 mod typist;
 mod unsupervised;
 mod why;
+mod with_shell;

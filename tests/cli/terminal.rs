@@ -84,6 +84,11 @@ impl Terminal {
         self.session.send_control('c').unwrap();
     }
 
+    /// Presses Ctrl-D.
+    pub(crate) fn control_d(&mut self) {
+        self.session.send_control('d').unwrap();
+    }
+
     /// Everything that was printed since, and the exit code as a shell counts it.
     #[track_caller]
     pub(crate) fn end(mut self) -> (String, i32) {

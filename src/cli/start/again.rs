@@ -2,10 +2,14 @@
 
 use super::ports::Free;
 use super::reserve::{lock_of, ran, runtime_lock, take_over};
-use super::{Context, World, directory, doubt_patterns, launch, services, user_patterns};
+use super::{
+    Begun, Context, TRIES, World, directory, doubt_patterns, feedback, launch, reserve, services,
+    user_patterns,
+};
+use crate::cli::lifeline;
 use crate::error::{Error, Result, plain};
-use crate::inspect::{View, glance};
-use crate::model::{EnvVar, Origin, Policy, Spec};
+use crate::inspect::{View, glance, view};
+use crate::model::{EnvVar, Lifeline, Origin, Policy, Spec, State};
 use crate::plan::{self, EnvAsk, Facts, Holder, Ports as _, Request, ServiceAsk, ShellCode};
 use crate::store;
 use crate::supervisor::{Order, environment};
@@ -20,22 +24,50 @@ pub(crate) fn again_in(
     restarts: u32,
     env: &[environment::Var],
 ) -> Result<i32> {
-    try_again(context, view, restarts, env)?
+    try_again(context, view, restarts, env, None)?
         .ok_or_else(|| Error::conflict(format!("{} was started by somebody else meanwhile", view.name)))
+}
+
+/// Starts the tracked process `view` again in the environment of this process, bound to `asked` if that is given.
+///
+/// # Errors
+/// As [`try_again`]; a conflict, too, when others start or delete it all the time.
+pub(super) fn start_again(context: &Context, view: &View, asked: Option<&Lifeline>) -> Result<Begun> {
+    let env = environment::captured(std::env::vars_os());
+    let mut now = Some(view.clone());
+    for _ in 0..TRIES {
+        let Some(view) = now else { break };
+        if reserve::is_pending(&view) {
+            if let Some(view) = feedback::settled(context, &view.dir, view.run) {
+                return Ok(Begun::Already(Box::new(view)));
+            }
+        } else if view.status == State::Stopping {
+            feedback::outlast(&view)?;
+        } else if view.status.live() {
+            return Ok(Begun::Already(Box::new(view)));
+        } else if let Some(pid) = try_again(context, &view, view.restarts, &env, asked)? {
+            return Ok(Begun::Started(view.name, pid));
+        }
+        now = self::view(&context.layout, &view.name);
+    }
+    Err(Error::conflict(format!("{} is just being started or deleted by somebody else", view.name))
+        .hint("tsm list all, and try again"))
 }
 
 /// Starts `view` again in the environment `env`; none when somebody else has started it meanwhile.
 ///
 /// # Errors
 /// A conflict when its port is taken meanwhile; why the program does not run, with everything as it was.
-pub(super) fn try_again(
+fn try_again(
     context: &Context,
     view: &View,
     restarts: u32,
     env: &[environment::Var],
+    asked: Option<&Lifeline>,
 ) -> Result<Option<i32>> {
     let before = store::read_spec(&view.dir).required(&view.dir.spec())?;
-    let spec = respecified(context, &before)?;
+    let mut spec = respecified(context, &before)?;
+    lifeline::rebind(context, &mut spec, asked);
     for (name, setting) in &spec.env_vars {
         if *setting == EnvVar::Secret && !env.iter().any(|(key, _)| key == name.as_str()) {
             context.output.remark(&format!(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::is_secret;
-use crate::cli::services;
+use crate::cli::{lifeline, services};
 use crate::model::{Kind, Name, RestartPolicy, StopSignal};
 
 /// Start a command, a service, or what was stopped.
@@ -59,6 +59,9 @@ pub(crate) struct Args {
     /// How many rotated logs are kept (5).
     #[arg(long, value_name = "N")]
     pub(super) log_keep: Option<u32>,
+    /// End it when this shell ends; without the shell function, when the caller of tsm ends.
+    #[arg(long)]
+    pub(super) with_shell: bool,
     /// Return when it is ready, or fail with its last lines; 30 seconds unless said otherwise.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = parse_seconds, conflicts_with = "no_wait")]
@@ -127,5 +130,7 @@ pub(super) fn options(args: &Args) -> Vec<String> {
         let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
         add("--env-var", Some(if is_secret(name, value) { name.to_owned() } else { setting.clone() }));
     }
+    // The last one: it comes and goes with the shells that the process is bound to.
+    all.extend(args.with_shell.then(|| lifeline::OPTION.to_owned()));
     all
 }

@@ -8,7 +8,7 @@ use crate::control::client::{Client, Waited};
 use crate::control::message::{Request, StatusReply, Until};
 use crate::error::{Error, Kind, Result};
 use crate::inspect::{View, view};
-use crate::model::{Exit, Name, State};
+use crate::model::{Exit, Lifeline, Name, State};
 use crate::render::human;
 use crate::store::{self, ProcessDir};
 
@@ -55,6 +55,22 @@ pub(crate) fn already(context: &Context, view: &View, json: bool) -> Result<()> 
         _ => "Already running",
     };
     context.output.line(&format!("{what}: {}", details(view, view.pid)))
+}
+
+/// Says whose end will end `view`, when that is not what was asked for.
+pub(crate) fn bound(context: &Context, view: &View, asked: Option<&Lifeline>) {
+    let now = store::read_spec(&view.dir).found().and_then(|spec| spec.lifeline);
+    match (now, asked) {
+        (Some(now), asked) if asked.is_none_or(|asked| asked.identity != now.identity) => {
+            context.output.remark(&format!("it ends with {now}"));
+        }
+        (None, Some(_)) => {
+            context
+                .output
+                .advise("it is bound to no shell", &format!("tsm stop {}, and start it again", view.name));
+        }
+        _ => {}
+    }
 }
 
 /// `NAME (TSM ID: 0, PID: 1234, Port: 8000)`.

@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
-use super::services;
+use super::{lifeline, services};
 use crate::envfile;
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance, view};
-use crate::model::{EnvVar, Name, Origin, Policy, State};
+use crate::model::{EnvVar, Lifeline, Name, Origin, Policy, State};
 use crate::plan::{self, EnvAsk, Request, ServiceAsk, ShellCode};
 use crate::service::Definition;
 use crate::supervisor::{Order, environment, launch};
@@ -49,16 +49,24 @@ pub(super) struct Ask {
     options: Vec<String>,
     /// What the user should hear of the definition.
     remarks: Vec<String>,
+    /// What it is bound to.
+    lifeline: Option<Lifeline>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     let code = code::handed_over(args.shell_fd)?;
     let patience = Patience::of(context, args.wait, args.no_wait);
+    let lifeline = args.with_shell.then(|| lifeline::shell(context)).transpose()?;
     let asked_dir = args.dir.as_ref().map(|dir| directory(context, dir)).transpose()?;
     // With options a command is meant, and here is one.
     let called = matches!(args.words.as_slice(), [word] if code.has(word)) && !options(args).is_empty();
     if let Some(view) = tracked(context, args)?.filter(|_| !called) {
-        return start_tracked(context, args, &view, patience);
+        refuse_options(args, &view)?;
+        if args.dry_run && !view.status.live() {
+            return dry_run_again(context, &view, args.json);
+        }
+        let begun = again::start_again(context, &view, lifeline.as_ref())?;
+        return tell(context, args, begun, lifeline.as_ref(), patience);
     }
     let here = match &asked_dir {
         Some(dir) => dir.clone(),
@@ -77,8 +85,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     if args.dry_run {
         return dry_run(context, &ask, args.json, &say);
     }
-    match begin(context, &ask, &say)? {
-        Begun::Already(view) => feedback::already(context, &view, args.json),
+    ask.lifeline.clone_from(&lifeline);
+    let begun = begin(context, &ask, &say)?;
+    tell(context, args, begun, lifeline.as_ref(), patience)
+}
+
+fn tell(
+    context: &Context,
+    args: &Args,
+    begun: Begun,
+    asked: Option<&Lifeline>,
+    patience: Patience,
+) -> Result<()> {
+    match begun {
+        Begun::Already(view) => {
+            feedback::already(context, &view, args.json)?;
+            feedback::bound(context, &view, asked);
+            Ok(())
+        }
         Begun::Started(name, pid) => report(context, &name, pid, patience, args.json, "Started"),
     }
 }
@@ -127,41 +151,27 @@ fn tracked(context: &Context, args: &Args) -> Result<Option<View>> {
     Ok(view(&context.layout, &found.name).filter(|_| !defined()))
 }
 
-fn start_tracked(context: &Context, args: &Args, view: &View, patience: Patience) -> Result<()> {
+/// # Errors
+/// Usage for an option that a process which is only started again cannot have.
+fn refuse_options(args: &Args, view: &View) -> Result<()> {
     let mut given = options(args);
+    given.retain(|option| option != lifeline::OPTION);
     given.extend(args.dir.is_some().then(|| "--dir".to_owned()));
-    if let Some(option) = given.first().map(|option| option.split('=').next().unwrap_or_default()) {
-        return Err(Error::usage(format!(
+    match given.first().map(|option| option.split('=').next().unwrap_or_default()) {
+        None => Ok(()),
+        Some(option) => Err(Error::usage(format!(
             "{option} needs a command: {} keeps what it was started with",
             view.name
         ))
-        .hint(format!("tsm delete {}, then tsm start {option} … COMMAND", view.name)));
+        .hint(format!("tsm delete {}, then tsm start {option} … COMMAND", view.name))),
     }
-    if args.dry_run && !view.status.live() {
-        if args.json {
-            return context.output.json(view);
-        }
-        return context.output.line(&format!("would start {} again: {}", view.title(), view.command));
+}
+
+fn dry_run_again(context: &Context, view: &View, json: bool) -> Result<()> {
+    if json {
+        return context.output.json(view);
     }
-    let env = environment::captured(std::env::vars_os());
-    let mut now = Some(view.clone());
-    for _ in 0..TRIES {
-        let Some(view) = now else { break };
-        if reserve::is_pending(&view) {
-            if let Some(view) = feedback::settled(context, &view.dir, view.run) {
-                return feedback::already(context, &view, args.json);
-            }
-        } else if view.status == State::Stopping {
-            feedback::outlast(&view)?;
-        } else if view.status.live() {
-            return feedback::already(context, &view, args.json);
-        } else if let Some(pid) = again::try_again(context, &view, view.restarts, &env)? {
-            return report(context, &view.name, pid, patience, args.json, "Started");
-        }
-        now = self::view(&context.layout, &view.name);
-    }
-    Err(Error::conflict(format!("{} is just being started or deleted by somebody else", view.name))
-        .hint("tsm list all, and try again"))
+    context.output.line(&format!("would start {} again: {}", view.title(), view.command))
 }
 
 fn definition(context: &Context, args: &Args) -> Result<Option<Definition>> {
@@ -280,7 +290,7 @@ impl Ask {
             reload: base.reload,
         };
         let options = options(args);
-        Ok(Ask { request, policy, env_vars, secrets, origin, options, remarks: Vec::new() })
+        Ok(Ask { request, policy, env_vars, secrets, origin, options, remarks: Vec::new(), lifeline: None })
     }
 }
 

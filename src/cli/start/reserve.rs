@@ -203,6 +203,7 @@ fn spec(ask: &Ask, plan: Plan, script: Option<&Script>, id: u32) -> Spec {
         origin: ask.origin.clone(),
         options: ask.options.clone(),
         policy: ask.policy.clone(),
+        lifeline: ask.lifeline.clone(),
         reasons: plan.reasons,
         created_ms: clock::wall_ms(),
     }

@@ -34,6 +34,8 @@ impl Supervisor {
         self.main = Some(running.main);
         self.watch = Some(watch);
         self.tree.adopted = self.main;
+        // Somebody wants it to go on although that other process has ended meanwhile.
+        self.tie.take_if(|tie| tie.is_over());
         // With its record broken, a process can still say when it was started itself.
         let age_ms = process::age_ms(running.main.start, process::clock());
         self.started_ms = before

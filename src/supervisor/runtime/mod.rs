@@ -17,6 +17,7 @@ use super::child;
 use super::env_reader::EnvReader;
 use super::handoff::Order;
 use super::health::Check;
+use super::lifeline::Tie;
 use super::machine::{Effect, Event, Machine, Rules};
 use super::ready::{Notify, Probe};
 use super::rotate::{self, Rotator};
@@ -62,6 +63,10 @@ struct Supervisor {
     /// What the environment file sets and takes away: for the program, and for its reload command.
     overlay: envfile::Overlay,
     deadline: Option<u64>,
+    /// Another process, whose end is the end of this one.
+    tie: Option<Tie>,
+    /// Why it was stopped, when nobody asked for that.
+    ended_with: Option<String>,
     /// Read `spec.json` before the next run.
     spec_changed: bool,
     run: u64,
@@ -95,6 +100,7 @@ impl Supervisor {
             .and_then(process::read)
             .ok_or_else(|| Error::failed("cannot read this supervisor's own start time"))?;
         let now = clock::monotonic_ms();
+        let boot_id = boot::id();
         Ok(Supervisor {
             tree: Tree {
                 supervisor: me.pid,
@@ -104,7 +110,9 @@ impl Supervisor {
             machine: Machine::new(rules(&spec)),
             rotator: Rotator::new(live, spec.policy.log, now),
             me: me.identity(),
-            boot_id: boot::id(),
+            tie: spec.lifeline.as_ref().map(|lifeline| Tie::new(lifeline, &boot_id, now)),
+            boot_id,
+            ended_with: None,
             run: before.as_ref().map_or(0, |status| status.run),
             log_base: before.as_ref().map_or(0, |status| status.log_base) + uncounted,
             layout,
@@ -164,6 +172,8 @@ impl Supervisor {
     fn turn(&mut self) {
         let now = clock::monotonic_ms();
         let timeout = self.next_deadline().map(|at| Duration::from_millis(at.saturating_sub(now)));
+        // Where these two are among the descriptors, if they have one.
+        let (mut watch_at, mut tie_at) = (usize::MAX, usize::MAX);
         let ready = {
             let mut fds: Vec<(BorrowedFd<'_>, Interest)> =
                 vec![(self.signals.as_fd(), Interest::Read), (self.notify.as_fd(), Interest::Read)];
@@ -172,7 +182,14 @@ impl Supervisor {
                 fds.extend(reader.fds().map(|fd| (fd, Interest::Read)));
             }
             fds.extend(self.server.interests());
-            fds.extend(self.watch.as_ref().and_then(Handle::fd).map(|fd| (fd, Interest::Read)));
+            if let Some(fd) = self.watch.as_ref().and_then(Handle::fd) {
+                watch_at = fds.len();
+                fds.push((fd, Interest::Read));
+            }
+            if let Some(fd) = self.tie.as_ref().and_then(Tie::fd) {
+                tie_at = fds.len();
+                fds.push((fd, Interest::Read));
+            }
             poll::wait(&fds, timeout).unwrap_or_default()
         };
         let now = clock::monotonic_ms();
@@ -189,13 +206,14 @@ impl Supervisor {
                 }
             }
         }
-        if self.watch.is_some() && ready.last() == Some(&true) {
+        if is_ready(watch_at) {
             self.reap(now);
         }
         self.answer_checks(&ready[ready.len().min(2)..], now);
         if let Some(reader) = &mut self.reader {
             reader.drain();
         }
+        self.look_at_tie(is_ready(tie_at), now);
         self.timers(now);
         for (token, request) in self.server.serve(now) {
             self.request(token, request, now);
@@ -212,12 +230,21 @@ impl Supervisor {
             looks,
             unseen,
             self.reader.as_ref().map(|reader| reader.deadline),
+            self.tie.as_ref().and_then(Tie::deadline),
             self.server.deadline(),
             self.checks.iter().map(|check| check.deadline).min(),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Stops the process when the one that it is tied to has ended.
+    fn look_at_tie(&mut self, ready: bool, now: u64) {
+        if let Some(tie) = self.tie.take_if(|tie| tie.is_cut(ready, now)) {
+            self.ended_with = Some(tie.note());
+            self.feed(Event::Stop, now);
+        }
     }
 
     fn timers(&mut self, now: u64) {

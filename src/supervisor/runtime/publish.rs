@@ -33,7 +33,11 @@ impl Supervisor {
                 .deadline
                 .filter(|_| self.machine.state() == State::Backoff)
                 .map(|at| clock::wall_ms() + at.saturating_sub(clock::monotonic_ms())),
-            note: self.machine.note().map(str::to_owned).or_else(|| self.remark.clone()),
+            note: self
+                .ended_with
+                .clone()
+                .or_else(|| self.machine.note().map(str::to_owned))
+                .or_else(|| self.remark.clone()),
             killed: self.killed.clone(),
             log_base: self.log_base,
             run_log: self.run_log,

@@ -12,6 +12,7 @@ use crate::store;
 use crate::supervisor::child;
 use crate::supervisor::env_reader::EnvReader;
 use crate::supervisor::environment::{self, Var};
+use crate::supervisor::lifeline::Tie;
 use crate::supervisor::machine::Event;
 use crate::supervisor::ready::{Look, Probe};
 use crate::supervisor::rotate::Rotator;
@@ -38,11 +39,13 @@ impl Supervisor {
         }
         // What is started from here on is a child of this supervisor.
         self.tree.adopted = None;
+        self.ended_with = None;
         if std::mem::take(&mut self.spec_changed)
             && let Some(spec) = store::read_spec(&self.dir).found()
         {
             self.machine.set_rules(rules(&spec));
             self.rotator = Rotator::new(self.layout.log(&spec.name), spec.policy.log, now);
+            self.tie = spec.lifeline.as_ref().map(|lifeline| Tie::new(lifeline, &self.boot_id, now));
             self.spec = spec;
         }
         self.overlay = envfile::Overlay::default();

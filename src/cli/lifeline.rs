@@ -1,0 +1,62 @@
+//! Binding a process to the life of another one: the shell that it was started from.
+
+use super::context::Context;
+use crate::error::{Error, Result};
+use crate::model::{Lifeline, Pid, Spec};
+use crate::sys::{boot, process, user};
+
+/// The option as it stands in a spec: part of "the same process?".
+pub(super) const OPTION: &str = "--with-shell=";
+
+/// The shell that `tsm` was typed in: what the shell function says, else the parent of this process.
+///
+/// # Errors
+/// Failed when it has ended or belongs to another user; usage when `TSM_SHELL_PID` is no process.
+pub(super) fn shell(context: &Context) -> Result<Lifeline> {
+    let parent = || i32::try_from(std::os::unix::process::parent_id()).unwrap_or_default();
+    let (number, said) = match &context.settings.shell_pid {
+        None => (parent(), String::new()),
+        Some(text) => (text.parse().unwrap_or_default(), format!("TSM_SHELL_PID={text} is not one: ")),
+    };
+    let pid = Pid::new(number).ok_or_else(|| {
+        Error::usage(format!("--with-shell needs a shell that tsm was started from; {said}there is none"))
+            .hint("tsm start without --with-shell")
+    })?;
+    of(pid, "shell").ok_or_else(|| {
+        Error::failed(format!("--with-shell: PID {pid} has ended already, or belongs to another user"))
+            .hint("tsm start without --with-shell")
+    })
+}
+
+/// The living process `pid` of this user.
+fn of(pid: Pid, what: &str) -> Option<Lifeline> {
+    let process = process::read(pid).filter(|process| !process.is_dead())?;
+    // As its files and signals go: root may act for nobody else here either.
+    (process::owner(pid)? == user::uid()).then(|| Lifeline {
+        identity: process.identity(),
+        boot_id: boot::id(),
+        what: what.to_owned(),
+        program: process.comm.to_string(),
+    })
+}
+
+/// True while that process runs.
+pub(super) fn lives(lifeline: &Lifeline) -> bool {
+    lifeline.boot_id == boot::id() && process::alive(&lifeline.identity)
+}
+
+/// What the next run of `spec` is bound to: `asked`, else what it was bound to as long as that lives.
+pub(super) fn rebind(context: &Context, spec: &mut Spec, asked: Option<&Lifeline>) {
+    if let Some(asked) = asked {
+        spec.lifeline = Some(asked.clone());
+        if asked.what == "shell" && !spec.options.iter().any(|option| option == OPTION) {
+            spec.options.push(OPTION.to_owned());
+        }
+    } else if let Some(gone) = spec.lifeline.take_if(|bound| !lives(bound)) {
+        spec.options.retain(|option| option != OPTION);
+        // Whoever started it for the time of a command has not asked for that time again.
+        if gone.what == "shell" {
+            context.output.remark(&format!("{gone} has ended: {} is bound to no shell any more", spec.name));
+        }
+    }
+}
