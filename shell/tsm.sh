@@ -105,6 +105,10 @@ function tsm() {
     elif [[ ${1-} == cd && $# -eq 2 && $2 != -* ]] && \builtin declare -F _tsm_cd >/dev/null; then
         _tsm_cd "$2"
         \builtin return
+    elif [[ ${1-} == env && $BASH_SUBSHELL == 0 ]] && \builtin declare -F _tsm_env >/dev/null && _tsm_env_loads "$@"; then
+        # A subshell has nothing of its own to change: there the binary prints.
+        _tsm_env "$@"
+        \builtin return
     fi
     if [[ -x ${TSM_SRC-}/target/release/tsm ]]; then
         TSM_SHELL_PID=$$ "$TSM_SRC/target/release/tsm" "$@"
@@ -177,6 +181,132 @@ function _tsm_cd() {
     # The x keeps line feeds at the end of a name.
     _tsm_dir=$(tsm cd -- "$1" && \builtin printf x) || \builtin return
     \builtin cd -- "${_tsm_dir%$'\n'x}" || \builtin return
+}
+
+# ---- a process's environment in this shell ------------------------------------------------------------------------------
+#
+# _TSM_ENV holds what was here before, five words for each variable loaded: process, REF as typed, variable, state, value.
+# States are (u)nset, e(x)ported, (v)alue not exported, and without a value (e)xported or (d)eclared.
+#
+# Values are never evaluated: they come as printf's %b and go through `export NAME=value`. Only plain variables are touched;
+# an integer would evaluate its value, and a reference or array is not what was meant. Words are compared by `test`, which
+# heeds no nocasematch.
+
+# _tsm_env_loads env WORD...: true for `env REF`, and with --unset.
+function _tsm_env_loads() {
+    case $#:${2-}:${3-} in
+        2:--unset: | 3:--unset:* | 3:*:--unset) \builtin return 0 ;;
+        2:-* | 2:: | 2:init:) \builtin return 1 ;;
+        2:*) \builtin return 0 ;;
+        *) \builtin return 1 ;;
+    esac
+}
+
+# _tsm_env env REF [--unset] | env --unset [REF]
+function _tsm_env() {
+    if \builtin test "$2" = --unset; then
+        _tsm_env_unset "${3-}"
+    elif \builtin test "${3-}" = --unset; then
+        _tsm_env_unset "$2"
+    else
+        _tsm_env_load "$2"
+    fi
+}
+
+# _tsm_env_load REF: exit code: the binary's; then nothing has changed.
+function _tsm_env_load() {
+    \builtin local _tsm_text _tsm_name _tsm_var _tsm_value _tsm_state _tsm_was _tsm_names='' _tsm_count=0
+    _tsm_text=$(tsm env --load -- "$1") || \builtin return
+    _tsm_name=${_tsm_text%%$'\n'*}
+    # What was here before the first load of it is what counts.
+    _tsm_env_back "$_tsm_name"
+    _tsm_names=''
+    while [[ $_tsm_text == *$'\n'* ]]; do
+        _tsm_text=${_tsm_text#*$'\n'}
+        _tsm_var=${_tsm_text%%=*}
+        _tsm_value=${_tsm_text%%$'\n'*}
+        \builtin printf -v _tsm_value %b "${_tsm_value#*=}"
+        if _tsm_env_state "$_tsm_var"; then
+            _TSM_ENV+=("$_tsm_name" "$1" "$_tsm_var" "$_tsm_state" "$_tsm_was")
+            \builtin export "$_tsm_var=$_tsm_value"
+            _tsm_names+=" $_tsm_var"
+            _tsm_count=$((_tsm_count + 1))
+        else
+            \builtin printf 'tsm: %s is not loaded: it is read-only here, or no plain variable\n' "$_tsm_var" >&2
+        fi
+    done
+    case $_tsm_count in
+        0) \builtin printf 'tsm: %s declares nothing that can be loaded\n' "$_tsm_name" >&2 ;;
+        *)
+            _tsm_text="$_tsm_count variables"
+            \builtin test "$_tsm_count" != 1 || _tsm_text='1 variable'
+            \builtin printf 'Loaded %s of %s:%s; tsm env %s --unset takes them back\n' \
+                "$_tsm_text" "$_tsm_name" "$_tsm_names" "$_tsm_name" >&2
+            ;;
+    esac
+}
+
+# _tsm_env_state NAME: sets _tsm_state and _tsm_was; false for what must not be touched.
+function _tsm_env_state() {
+    # Always true, so that nobody's ERR trap runs in there.
+    _tsm_was=$(\builtin declare -p "$1" 2>/dev/null || \builtin :)
+    # `declare -x NAME=...`
+    _tsm_was=${_tsm_was#* }
+    case ${_tsm_was%% *}:${!1+set} in
+        :*) _tsm_state=u ;;
+        --:set) _tsm_state=v ;;
+        --:) _tsm_state=d ;;
+        -x:set) _tsm_state=x ;;
+        -x:) _tsm_state=e ;;
+        *) \builtin return 1 ;;
+    esac
+    _tsm_was=${!1-}
+}
+
+# _tsm_env_unset [REF]: takes back what was loaded of one process, or of all.
+function _tsm_env_unset() {
+    \builtin local _tsm_names=''
+    _tsm_env_back "$1"
+    if [[ -n $_tsm_names ]]; then
+        \builtin printf 'Took back:%s\n' "$_tsm_names" >&2
+    else
+        \builtin printf 'tsm: nothing of %s is loaded into this shell\n' "${1:-any process}" >&2
+        \builtin return 4
+    fi
+}
+
+# _tsm_env_back [REF]: the same without a word; _tsm_names gets the names.
+function _tsm_env_back() {
+    \builtin local _tsm_at _tsm_next _tsm_var _tsm_state _tsm_was _tsm_end=0
+    [[ -z ${_TSM_ENV+set} ]] || _tsm_end=${#_TSM_ENV[@]}
+    for ((_tsm_at = _tsm_end - 5; _tsm_at >= 0; _tsm_at -= 5)); do
+        if [[ -n $1 ]] && \builtin test "$1" != "${_TSM_ENV[_tsm_at]}" && \builtin test "$1" != "${_TSM_ENV[_tsm_at + 1]}"; then
+            \builtin continue
+        fi
+        _tsm_var=${_TSM_ENV[_tsm_at + 2]}
+        # Another process has set it since: what we found is now what that one found.
+        for ((_tsm_next = _tsm_at + 5; _tsm_next < _tsm_end; _tsm_next += 5)); do
+            \builtin test "$_tsm_var" != "${_TSM_ENV[_tsm_next + 2]}" || \builtin break
+        done
+        if ((_tsm_next < _tsm_end)); then
+            _TSM_ENV[_tsm_next + 3]=${_TSM_ENV[_tsm_at + 3]}
+            _TSM_ENV[_tsm_next + 4]=${_TSM_ENV[_tsm_at + 4]}
+        elif _tsm_env_state "$_tsm_var"; then
+            case ${_TSM_ENV[_tsm_at + 3]} in
+                x) \builtin export "$_tsm_var=${_TSM_ENV[_tsm_at + 4]}" ;;
+                v) \builtin export -n "$_tsm_var=${_TSM_ENV[_tsm_at + 4]}" ;;
+                e) \builtin unset -v "$_tsm_var" && \builtin export "${_tsm_var?}" ;;
+                d) \builtin unset -v "$_tsm_var" && \builtin declare -g "$_tsm_var" ;;
+                *) \builtin unset -v "$_tsm_var" ;;
+            esac
+        else
+            \builtin printf 'tsm: %s stays: it is read-only by now, or no plain variable\n' "$_tsm_var" >&2
+        fi
+        _tsm_names="${_tsm_names-} $_tsm_var"
+        _TSM_ENV=("${_TSM_ENV[@]:0:_tsm_at}" "${_TSM_ENV[@]:_tsm_at+5}")
+        _tsm_end=$((_tsm_end - 5))
+    done
+    ((_tsm_end > 0)) || \builtin unset -v _TSM_ENV
 }
 
 # ---- the public API: one line a verb, arguments and exit codes are the binary's ----------------------------------------
@@ -359,7 +489,8 @@ function _tsm_lives() {
     [[ ${1-Z} != [ZX] && $_tsm_rest == "$_tsm_pid"$',\n    "start": '"${20-}"$'\n'* ]]
 }
 
-# tsm_unload: takes away every function and variable of this file, and itself. A TSM_DIR of the user's own stays.
+# tsm_unload: takes away every function and variable of this file, and itself. A TSM_DIR of the user's own stays, what was
+# loaded of a process is taken back.
 function tsm_unload() {
     if \builtin declare -F _tsm_forget_dir >/dev/null; then
         _tsm_forget_dir
@@ -372,6 +503,8 @@ function tsm_unload() {
     if [[ $(\builtin complete -p tsm 2>/dev/null) == *' _tsm_complete'* ]]; then
         \builtin complete -r tsm
     fi
+    \builtin local _tsm_names=''
+    _tsm_env_back ''
     \builtin unset -v TSM_SRC TSM_PROCESSES_DIR TSM_LOGS_DIR TSM_PIDS_DIR MOD_SRC MOD_DIR TSM_PROMPT
     _tsm_with_public builtin unset -f
     \builtin unset -f tsm_socket_status tsm_socket_health tsm_ipc_send tsm_ipc_test_channel tsm_ipc_list_channels \
@@ -379,6 +512,7 @@ function tsm_unload() {
         tsm_list_port_allocations tsm_cleanup_port_allocations tsm_get_port_range tsm_get_port_pid tsm_discover_port \
         tsm_is_pid_alive tsm_json_success tsm_json_error tsm_prompt
     \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code _tsm_cd _tsm_lives \
+        _tsm_env _tsm_env_loads _tsm_env_load _tsm_env_state _tsm_env_unset _tsm_env_back \
         _tsm_complete_load _tsm_complete _tsm_complete_inside tsm_unload
 }
 

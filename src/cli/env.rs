@@ -1,31 +1,60 @@
 //! `tsm env`: the environment of TSM, or of a process.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
 use super::context::Context;
+use super::declared;
 use crate::envfile;
-use crate::error::{Error, Kind, Result, plain};
-use crate::render::shell_quote;
-use crate::sys::process;
+use crate::error::{Error, Result};
+use crate::inspect::View;
+use crate::render::{shell_load, shell_quote};
 
-/// Show where TSM keeps things, or a process's environment.
+/// Load a process's environment into this shell, or show it.
 ///
-/// Values whose names look secret are masked unless --show is given. `tsm env init NAME` writes env/NAME.env.
+/// In the tsm function of a shell, `tsm env REF` loads what was declared for a running process: what its env file, --env-var,
+/// its definition and its port set. Nothing is executed. `tsm env REF --unset` puts back what was there before, and without
+/// REF that of every process. Variables by which the shell itself runs (IFS, PS1, ...) are left out, and so are those that
+/// are read-only in it. A subshell, a pipeline or $(...) cannot load: there, with any other option, and in the binary, it
+/// prints. Values whose names look secret are printed masked unless --show is given.
+///
+/// `tsm env` alone shows where TSM keeps things. `tsm env init NAME` writes env/NAME.env.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  tsm env\n  tsm env my-api-http-8000\n  tsm env init dev")]
+#[command(after_help = "Examples:\n  tsm env my-api-http-8000\n  tsm env my-api-http-8000 --unset\n  \
+    tsm env my-api-http-8000 --list\n  tsm env init dev\n\nExit code 3 when the process is not running; then nothing \
+    was changed.")]
 pub(super) struct Args {
     /// A process; or `init NAME` for a new environment file.
     #[arg(value_name = "REF")]
     words: Vec<String>,
-    /// Show secrets too.
+    /// Print the environment; what happens anyway where nothing can be loaded.
+    #[arg(long)]
+    list: bool,
+    /// Print only what was declared for it, without what it has from the shell that started it.
+    #[arg(long)]
+    declared: bool,
+    /// Print secrets too.
     #[arg(long)]
     show: bool,
+    /// Take back what was loaded into this shell.
+    #[arg(long, conflicts_with_all = ["list", "declared", "show", "json"])]
+    unset: bool,
     /// Print a JSON object.
     #[arg(long)]
     json: bool,
+    /// For the shell function: the name, then a line `NAME=value` for each variable, values in the form of `printf %b`.
+    #[arg(long, hide = true)]
+    load: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
+    if args.unset {
+        return Err(Error::usage(
+            "only the tsm function can change its shell, and in that shell itself: this is a subshell or a program",
+        )
+        .hint("source tsm.sh, then tsm env REF --unset"));
+    }
     match args.words.as_slice() {
         [] => own(context, args.json),
         [init, name] if init == "init" => {
@@ -38,7 +67,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         [init] if init == "init" => {
             Err(Error::usage("env init takes the name of the environment").hint("tsm env init dev"))
         }
-        [text] => of_process(context, args, text),
+        [text] if args.load => load(context, &context.find_one(text)?),
+        [text] => of_process(context, args, &context.find_one(text)?),
         _ => Err(Error::usage("env takes one process").hint("tsm env NAME")),
     }
 }
@@ -62,25 +92,15 @@ fn own(context: &Context, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn of_process(context: &Context, args: &Args, text: &str) -> Result<()> {
-    let view = context.find_one(text)?;
-    let Some(pid) = view.main.filter(|_| view.pid.is_some()).map(|main| main.pid) else {
-        return Err(Error::new(
-            Kind::NotRunning,
-            format!("{} is not running: it has no environment", view.name),
-        )
-        .hint(format!("tsm start {}", view.name)));
-    };
-    let bytes = process::environ(pid).map_err(|error| {
-        Error::failed(format!("cannot read the environment of PID {pid}: {}", plain(&error)))
-    })?;
-    let vars: BTreeMap<String, String> = bytes
-        .split(|byte| *byte == 0)
-        .filter_map(|entry| {
-            let text = String::from_utf8_lossy(entry).into_owned();
-            let (name, value) = text.split_once('=')?;
-            let value = if args.show { value.to_owned() } else { envfile::shown(name, value) };
-            Some((name.to_owned(), value))
+fn of_process(context: &Context, args: &Args, view: &View) -> Result<()> {
+    let all = if args.declared { declared::declared(view)? } else { declared::whole(view)? };
+    let text = |part: &OsStr| String::from_utf8_lossy(part.as_bytes()).into_owned();
+    let vars: BTreeMap<String, String> = all
+        .iter()
+        .map(|(name, value)| (text(name), text(value)))
+        .map(|(name, value)| {
+            let value = if args.show { value } else { envfile::shown(&name, &value) };
+            (name, value)
         })
         .collect();
     if args.json {
@@ -90,4 +110,19 @@ fn of_process(context: &Context, args: &Args, text: &str) -> Result<()> {
         context.output.line(&format!("{name}={}", shell_quote::quote(&value)))?;
     }
     Ok(())
+}
+
+fn load(context: &Context, view: &View) -> Result<()> {
+    let all: BTreeMap<OsString, OsString> = declared::declared(view)?.into_iter().collect();
+    let mut lines = format!("{}\n", view.name);
+    for (name, value) in &all {
+        let shown = String::from_utf8_lossy(name.as_bytes());
+        match shell_load::refusal(&shown) {
+            Some(why) => context.output.remark(&format!("{shown} is not loaded: {why}")),
+            None => {
+                lines.extend([&shown, "=", &shell_load::escaped(value.as_bytes()), "\n"]);
+            }
+        }
+    }
+    context.output.bytes(lines.as_bytes())
 }

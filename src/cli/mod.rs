@@ -6,6 +6,7 @@ mod complete;
 mod completions;
 mod confirm;
 mod context;
+mod declared;
 mod delete;
 mod doctor;
 mod end;

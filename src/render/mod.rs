@@ -6,6 +6,7 @@ pub mod error;
 pub mod human;
 pub mod json;
 pub mod sanitize;
+pub mod shell_load;
 pub mod shell_quote;
 pub mod style;
 pub mod table;

@@ -1,6 +1,6 @@
 //! The environment of a program: the captured one, the environment file's, the settings, and TSM's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
@@ -85,4 +85,60 @@ pub fn compose(
     env.insert("TSM_SOCKET".into(), dir.address(&dir.socket()).into());
     env.insert("NOTIFY_SOCKET".into(), dir.address(&dir.notify()).into());
     env.into_iter().collect()
+}
+
+/// What was declared for a program, of its environment `all`: where it differs from what its supervisor captured
+/// (`base`), and what `named` says. Nothing that is TSM's own: `TSM_SOCKET` would make whatever is started with it a part
+/// of that tree.
+pub fn declared(all: &[Var], base: Option<&[Var]>, named: &BTreeSet<String>) -> Vec<Var> {
+    const PLACE: [&str; 4] = ["PWD", "OLDPWD", "SHLVL", "_"];
+    let differs = |var: &Var| {
+        let unasked = var.0 == "PYTHONUNBUFFERED" && var.1 == "1";
+        base.is_some_and(|base| !base.contains(var)) && !unasked
+    };
+    let own = |name: &OsStr| OWN.iter().chain(&PLACE).any(|own| name == OsStr::new(own));
+    let is_named = |name: &OsStr| name.to_str().is_some_and(|name| named.contains(name));
+    all.iter().filter(|var| !own(&var.0) && (is_named(&var.0) || differs(var))).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars(pairs: &[(&str, &str)]) -> Vec<Var> {
+        pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[test]
+    fn declared_is_what_differs_or_is_named_and_never_tsms_own() {
+        let base = vars(&[("HOME", "/h"), ("TOKEN", "t"), ("SAME", "1"), ("MODE", "a"), ("PWD", "/x")]);
+        let mut all = base.clone();
+        all.retain(|(name, _)| name != "MODE" && name != "PWD");
+        all.extend(vars(&[
+            ("MODE", "b"),
+            ("PWD", "/w"),
+            ("PORT", "8000"),
+            ("TSM_PORT", "8000"),
+            ("EMPTY", ""),
+        ]));
+        all.extend(vars(&[
+            ("TSM_NAME", "x"),
+            ("TSM_SOCKET", "/s"),
+            ("NOTIFY_SOCKET", "/n"),
+            ("PYTHONUNBUFFERED", "1"),
+        ]));
+        let names = |base: Option<&[Var]>, named: &[&str]| -> Vec<String> {
+            let named = named.iter().map(ToString::to_string).collect();
+            declared(&all, base, &named).iter().map(|(name, _)| name.to_string_lossy().into()).collect()
+        };
+        assert_eq!(names(Some(&base), &[]), ["MODE", "PORT", "EMPTY"]);
+        // A secret of --env-var is in the captured environment, too; a value of the file may be the shell's by chance.
+        assert_eq!(names(Some(&base), &["TOKEN", "SAME"]), ["TOKEN", "SAME", "MODE", "PORT", "EMPTY"]);
+        assert_eq!(
+            names(Some(&base), &["PYTHONUNBUFFERED", "TSM_SOCKET", "GONE"]).last().unwrap(),
+            "PYTHONUNBUFFERED"
+        );
+        // Without a supervisor only names can tell.
+        assert_eq!(names(None, &["MODE", "PORT", "PWD"]), ["MODE", "PORT"]);
+    }
 }

@@ -22,6 +22,7 @@ mod doctor_validate;
 mod edges;
 mod env;
 mod env_files;
+mod env_load;
 mod first;
 mod functions;
 mod info;

@@ -122,6 +122,12 @@ fn sourcing_changes_nothing_but_its_names_and_unloading_takes_them_away() {
         let own = [
             "_tsm_cd",
             "_tsm_code",
+            "_tsm_env",
+            "_tsm_env_back",
+            "_tsm_env_load",
+            "_tsm_env_loads",
+            "_tsm_env_state",
+            "_tsm_env_unset",
             "_tsm_forget_dir",
             "_tsm_has_code",
             "_tsm_lives",
