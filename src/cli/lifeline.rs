@@ -1,4 +1,4 @@
-//! Binding a process to the life of another one: the shell that it was started from.
+//! Binding a process to the life of another one: of a shell, or of this very `tsm`.
 
 use super::context::Context;
 use crate::error::{Error, Result};
@@ -26,6 +26,18 @@ pub(super) fn shell(context: &Context) -> Result<Lifeline> {
         Error::failed(format!("--with-shell: PID {pid} has ended already, or belongs to another user"))
             .hint("tsm start without --with-shell")
     })
+}
+
+/// This process itself.
+///
+/// # Errors
+/// When the kernel does not say when it was started.
+pub(super) fn this(what: &str) -> Result<Lifeline> {
+    i32::try_from(std::process::id())
+        .ok()
+        .and_then(Pid::new)
+        .and_then(|pid| of(pid, what))
+        .ok_or_else(|| Error::failed("cannot read the start time of this process"))
 }
 
 /// The living process `pid` of this user.

@@ -32,6 +32,7 @@ mod startup;
 mod stop;
 mod usage;
 mod why;
+mod with;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -80,6 +81,7 @@ enum Verb {
     #[command(visible_aliases = ["rm", "del"])]
     Delete(delete::Args),
     Kill(stop::KillArgs),
+    With(with::Args),
     Cleanup(delete::CleanupArgs),
     Doctor(doctor::Args),
     Ports(ports::Args),
@@ -174,6 +176,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<u8> {
         Verb::Restart(args) => restart::run(context, &args),
         Verb::Delete(args) => delete::run(context, &args),
         Verb::Kill(args) => stop::kill(context, &args),
+        Verb::With(args) => return with::run(context, &args),
         Verb::Cleanup(args) => delete::cleanup(context, &args),
         Verb::Doctor(args) => doctor::run(context, &args),
         Verb::Ports(args) => ports::run(context, &args),

@@ -1,6 +1,7 @@
 //! Asking a supervisor something.
 
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -126,10 +127,15 @@ impl Client {
     /// As [`Client::ask`].
     pub fn wait(&mut self, request: Request, patience: Option<Duration>) -> Result<Waited> {
         let Some(reply) = self.exchange(request.line(), patience)? else { return Ok(Waited::TimedOut) };
-        let value = accepted(&reply)?;
-        StatusReply::deserialize(value)
-            .map(Waited::Answer)
-            .map_err(|why| Error::failed(format!("the supervisor's answer makes no sense: {why}")))
+        waited(&reply).map(Waited::Answer)
+    }
+
+    /// The answer to a wait that was asked for with [`Client::say`], if it has come: look when the descriptor is readable.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn answer(&mut self) -> Result<Option<StatusReply>> {
+        self.hear(Some(Duration::ZERO))?.map(|reply| waited(&reply)).transpose()
     }
 
     /// Waits until the other side is gone: after it, a supervisor holds nothing any more, its lock included.
@@ -144,6 +150,17 @@ impl Client {
             }
         }
     }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+fn waited(reply: &str) -> Result<StatusReply> {
+    StatusReply::deserialize(accepted(reply)?)
+        .map_err(|why| Error::failed(format!("the supervisor's answer makes no sense: {why}")))
 }
 
 fn accepted(reply: &str) -> Result<Value> {

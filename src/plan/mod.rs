@@ -26,4 +26,4 @@ pub use patterns::{DefaultPort, Pattern, Patterns};
 pub use ports::{Plan, plan};
 pub use program::script;
 pub use request::{EnvAsk, Facts, Holder, Ports, Request, ServiceAsk};
-pub use words::same_command;
+pub use words::{argv, same_command};

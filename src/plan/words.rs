@@ -49,6 +49,14 @@ pub(super) fn understand(words: &[String]) -> Result<Words> {
     }
 }
 
+/// What the words of a command make bash or the kernel execute, without any interpreter or template.
+///
+/// # Errors
+/// `Usage` when there is no command or a quote is not closed.
+pub fn argv(words: &[String]) -> Result<Vec<String>> {
+    understand(words).map(|words| words.argv)
+}
+
 /// True when both are the same command, be it typed as one word or as several.
 pub fn same_command(one: &[String], other: &[String]) -> bool {
     one == other || matches!((understand(one), understand(other)), (Ok(a), Ok(b)) if a.argv == b.argv)

@@ -11,6 +11,7 @@ pub mod disk;
 pub mod ended;
 pub mod fd;
 pub mod flock;
+pub mod foreground;
 pub mod front;
 pub mod lock;
 pub mod pidfd;

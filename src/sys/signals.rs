@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::libc;
@@ -11,6 +11,10 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 
 /// The numbers of the signals that TSM itself sends.
 pub const HUP: i32 = libc::SIGHUP;
+/// What Ctrl-C sends.
+pub const INT: i32 = libc::SIGINT;
+/// What Ctrl-\ sends.
+pub const QUIT: i32 = libc::SIGQUIT;
 /// Ends a process without asking.
 pub const KILL: i32 = libc::SIGKILL;
 /// Asks a process to end.
@@ -32,6 +36,10 @@ pub enum Caught {
     Terminate,
     /// INT: the user pressed Ctrl-C.
     Interrupt,
+    /// HUP: the terminal is gone.
+    Hangup,
+    /// QUIT: the user pressed Ctrl-\.
+    Quit,
 }
 
 /// The reading end of the pipe.
@@ -63,6 +71,15 @@ unsafe fn errno_location() -> *mut libc::c_int {
     }
 }
 
+/// The reading end of a new pipe, to whose other end `note` writes from now on.
+fn open_pipe() -> io::Result<OwnedFd> {
+    let (read, write) = super::fd::pipe()?;
+    super::fd::set_nonblocking(&read)?;
+    super::fd::set_nonblocking(&write)?;
+    WRITE_END.store(write.into_raw_fd(), Ordering::Relaxed);
+    Ok(read)
+}
+
 impl Signals {
     /// Catches CHLD, TERM and INT from now on and ignores HUP and PIPE: a supervisor outlives its terminal.
     ///
@@ -71,10 +88,7 @@ impl Signals {
     /// # Errors
     /// When no pipe can be made.
     pub fn catch() -> io::Result<Self> {
-        let (read, write) = super::fd::pipe()?;
-        super::fd::set_nonblocking(&read)?;
-        super::fd::set_nonblocking(&write)?;
-        WRITE_END.store(write.into_raw_fd(), Ordering::Relaxed);
+        let read = open_pipe()?;
         let caught = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
         let ignored = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
         for (signal, action) in [
@@ -91,6 +105,27 @@ impl Signals {
         Ok(Signals(File::from(read)))
     }
 
+    /// Catches CHLD, TERM, INT, HUP and QUIT from now on, for the time of a command in the foreground. What is ignored stays
+    /// so, for the command too: a `nohup` holds for all that it is put before.
+    ///
+    /// Call it once in a process.
+    ///
+    /// # Errors
+    /// When no pipe can be made.
+    pub fn catch_for_command() -> io::Result<Self> {
+        let read = open_pipe()?;
+        let caught = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
+        for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+            // SAFETY: `note` only calls async-signal-safe functions.
+            let before = unsafe { sigaction(signal, &caught) }.map_err(io::Error::from)?;
+            if matches!(before.handler(), SigHandler::SigIgn) && signal != Signal::SIGCHLD {
+                // SAFETY: what it was.
+                unsafe { sigaction(signal, &before) }.map_err(io::Error::from)?;
+            }
+        }
+        Ok(Signals(File::from(read)))
+    }
+
     /// What arrived since the last call, each kind once.
     pub fn drain(&self) -> Vec<Caught> {
         let mut out = Vec::new();
@@ -103,6 +138,8 @@ impl Signals {
                 let caught = match i32::from(*byte) {
                     libc::SIGCHLD => Caught::Child,
                     libc::SIGINT => Caught::Interrupt,
+                    libc::SIGHUP => Caught::Hangup,
+                    libc::SIGQUIT => Caught::Quit,
                     _ => Caught::Terminate,
                 };
                 if !out.contains(&caught) {

@@ -60,4 +60,6 @@ mod tour;
 mod typist;
 mod unsupervised;
 mod why;
+mod with;
+mod with_command;
 mod with_shell;

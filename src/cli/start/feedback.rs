@@ -229,7 +229,7 @@ fn ready(dir: &ProcessDir, patience: Duration) -> Result<Waited> {
 }
 
 /// How the run that was waited for ended, if it did.
-fn ended(reply: &StatusReply, run: u64) -> Option<Exit> {
+pub(crate) fn ended(reply: &StatusReply, run: u64) -> Option<Exit> {
     let over =
         matches!(reply.status, State::Exited | State::Errored | State::Backoff) || reply.run > run.max(1);
     reply.exit.filter(|_| over)

@@ -10,6 +10,7 @@ mod judge;
 mod ports;
 mod preview;
 mod reserve;
+mod up;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,11 +32,12 @@ pub(super) use again::{again_in, respecified};
 pub(super) use args::{Args, parse_name, parse_seconds};
 pub(super) use asked::{Asked, asked};
 pub(super) use code::{Shown as Function, shown as shown_function};
-pub(super) use feedback::{Patience, details, report, settle};
+pub(super) use feedback::{Patience, details, ended, report, settle};
 pub(super) use judge::{Judged, Question, judge};
 pub(super) use ports::holder;
 pub(super) use preview::{Preview, preview};
 pub(super) use reserve::{is_pending, runtime_lock};
+pub(super) use up::up;
 
 /// Everything that was asked of one start.
 pub(super) struct Ask {

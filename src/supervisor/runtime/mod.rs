@@ -203,6 +203,8 @@ impl Supervisor {
                 match caught {
                     Caught::Child => self.reap(now),
                     Caught::Terminate | Caught::Interrupt => self.feed(Event::Stop, now),
+                    // Neither is caught by a supervisor.
+                    Caught::Hangup | Caught::Quit => {}
                 }
             }
         }
