@@ -45,7 +45,7 @@ fn two_minutes_of_the_readme() {
     assert!(list.lines().filter(|line| line.contains("online")).count() == 5, "{list}");
     types("tsm logs web-se\t-n 2", &[&format!("listening on {second}")]);
     types("tsm resta\tjobs\t", &["Restarted: jobs-worker (TSM ID: 3, PID: "]);
-    types("tsm why old", &["is up", "8"]);
+    types("tsm why old", &["is up", &format!("listens on {stubborn} instead")]);
     types(&format!("tsm doctor port {first}"), &["This is a TSM-managed process", "http.server"]);
     types("tsm start --dry-run npm start", &["argv npm start: the words as typed", "name old-start-"]);
     types("tsm cd web-server && pwd", &["/my-api/web"]);
