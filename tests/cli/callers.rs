@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::kit::{Ran, User, eventually, is_alive, run, text};
+use crate::kit::{Ran, User, eventually, free_port, is_alive, run, text};
 
 const TSM: &str = env!("CARGO_BIN_EXE_tsm");
 
@@ -220,4 +220,87 @@ fn words_and_directories_that_are_no_utf8_are_refused_in_words() {
     command.current_dir(&dir).stdin(Stdio::null());
     run(command).code(1).complains("UTF-8");
     assert_eq!(user.json(&["list", "all"]), json!([]));
+}
+
+#[test]
+fn every_verb_serves_cron_without_a_question_or_a_colour_and_with_its_code() {
+    let user = User::new();
+    let home = user.home().display().to_string();
+    let port = free_port();
+    user.program("nap.sh", "#!/bin/sh\nexec sleep 1000\n");
+    user.file("env/dev.env", "A=1\n");
+    let foreign = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let busy = foreign.local_addr().unwrap().port().to_string();
+    let nap = format!("{}/nap.sh", user.cwd().display());
+    let (port, pid) = (port.to_string(), std::process::id().to_string());
+    for (words, code) in [
+        (&["start", "--wait", "--name", "nap", &nap][..], 0),
+        (&["start", "--name", "nap", &nap], 0),
+        (&["start", "--dry-run", &nap], 0),
+        (&["start", "--port", &busy, &nap], 6),
+        (&["start", "no-such-program"], 4),
+        (&["list"], 0),
+        (&["list", "available"], 0),
+        (&["logs", "nap"], 0),
+        (&["logs", "nobody"], 4),
+        (&["info", "nap"], 0),
+        (&["why", "nap"], 0),
+        (&["why", "nobody"], 4),
+        (&["cd", "nap"], 0),
+        (&["env"], 0),
+        (&["env", "nap"], 0),
+        (&["env", "init", "dev"], 6),
+        (&["ports"], 0),
+        (&["ports", &busy], 1),
+        (&["ports", "--range"], 0),
+        (&["doctor", "--all"], 0),
+        (&["doctor", "port", &port], 0),
+        (&["doctor", "port", &busy], 1),
+        (&["doctor", "kill", &port], 0),
+        (&["doctor", "kill", &busy], 6),
+        (&["kill", &format!("pid:{pid}")], 6),
+        (&["doctor", "healthcheck"], 0),
+        (&["doctor", "orphans"], 0),
+        (&["doctor", "clean"], 0),
+        (&["doctor", "env", "env/dev.env"], 0),
+        (&["doctor", "validate", &nap], 0),
+        (&["patterns"], 0),
+        (&["save", "dozer", "nap"], 0),
+        (&["save", "dozer", "sleep", "1"], 6),
+        (&["enable", "dozer"], 0),
+        (&["startup"], 0),
+        (&["disable", "dozer"], 0),
+        (&["show", "dozer"], 0),
+        (&["show", "nobody"], 4),
+        (&["socket", "health", "nap"], 0),
+        (&["ipc", "list"], 0),
+        (&["with", "nap", "--", "sh", "-c", "exit 7"], 7),
+        (&["repl"], 0),
+        (&["completions", "bash"], 0),
+        (&["restart", "nap"], 0),
+        (&["stop", "nap"], 0),
+        (&["info", "nap"], 3),
+        (&["env", "nap"], 3),
+        (&["socket", "health", "nap"], 3),
+        (&["delete", "nap"], 0),
+        (&["stop", "nap"], 4),
+        (&["kill", "all"], 0),
+        (&["cleanup"], 0),
+        (&["nonsense"], 2),
+    ] {
+        let mut command = user.command("sh");
+        command.env_clear().env("HOME", &home).env("PATH", "/usr/bin:/bin");
+        // As cron does: no terminal, and here not even an input.
+        let line = format!("TSM_DIR={} exec \"$0\" \"$@\" <&-", user.tsm_dir().display());
+        command.args(["-c", &line, TSM]).args(words);
+        let ran = run(command);
+        assert_eq!(ran.code, code, "{words:?}: {ran:#?}");
+        for said in [&ran.stdout, &ran.stderr] {
+            assert!(!said.contains('\x1b') && !said.contains("[y/N]"), "{words:?}: {said}");
+        }
+        assert!(
+            code == 0 || code == 1 || code == 3 || code == 7 || ran.stderr.starts_with("tsm: "),
+            "{words:?}: {ran:#?}"
+        );
+    }
 }
