@@ -20,6 +20,8 @@ pub enum Request {
     Kill,
     /// Stop, then start again from `spec.json` and the environment file as they now are.
     Restart,
+    /// The names of the variables that were declared for the program.
+    Declared,
     /// Answer when that has come true.
     Wait(Until),
 }
@@ -36,7 +38,8 @@ pub enum Until {
 }
 
 /// The verbs, for the error of an unknown one.
-const VERBS: &str = "STATUS, HEALTH, RELOAD, STOP, KILL, RESTART, WAIT-RUNNING, WAIT-READY, WAIT-ENDED";
+const VERBS: &str =
+    "STATUS, HEALTH, RELOAD, STOP, KILL, RESTART, DECLARED, WAIT-RUNNING, WAIT-READY, WAIT-ENDED";
 
 impl Request {
     /// Reads a request line: a bare verb in any case, or an object whose `command` (or `action`, `method`) is one.
@@ -65,6 +68,7 @@ impl Request {
             "STOP" => Request::Stop,
             "KILL" => Request::Kill,
             "RESTART" => Request::Restart,
+            "DECLARED" => Request::Declared,
             "WAIT-RUNNING" => Request::Wait(Until::Running),
             "WAIT-READY" => Request::Wait(Until::Ready),
             "WAIT-ENDED" => Request::Wait(Until::Ended),
@@ -85,6 +89,7 @@ impl Request {
             Request::Stop => "STOP\n",
             Request::Kill => "KILL\n",
             Request::Restart => "RESTART\n",
+            Request::Declared => "DECLARED\n",
             Request::Wait(Until::Running) => "WAIT-RUNNING\n",
             Request::Wait(Until::Ready) => "WAIT-READY\n",
             Request::Wait(Until::Ended) => "WAIT-ENDED\n",

@@ -27,6 +27,7 @@ impl Supervisor {
                     }
                 }
             }
+            Request::Declared => line(&json!({ "ok": true, "names": self.declared() })),
             Request::Reload => match self.reload() {
                 Ok(()) => line(&json!({ "ok": true, "reloading": true })),
                 Err(error) => error_line(error.message()),
@@ -50,6 +51,21 @@ impl Supervisor {
             }
         };
         self.server.reply(token, &reply);
+    }
+
+    /// What the environment file, the settings and the plan set for the program; none for a run that another supervisor
+    /// began, which alone knew what the file had said.
+    fn declared(&self) -> Option<Vec<&str>> {
+        if self.tree.adopted.is_some() {
+            return None;
+        }
+        let port = self.spec.port.map(|_| "PORT");
+        let mut names: Vec<&str> =
+            self.overlay.set.keys().chain(self.spec.env_vars.keys()).map(String::as_str).collect();
+        names.extend(port);
+        names.sort_unstable();
+        names.dedup();
+        Some(names)
     }
 
     pub(super) fn reload(&mut self) -> Result<()> {
