@@ -191,6 +191,34 @@ fn it_takes_what_runs_along_when_it_is_ended() {
 }
 
 #[test]
+fn who_started_it_gets_the_terminal_back_as_it_was_and_nothing_that_writes_there() {
+    let user = User::new();
+    user.ok(&["start", "--name", "ticker", "sh", "-c", "echo tick; exec sleep 600"]);
+    // This shell leads the session, so that no hangup of the kernel's ends anything.
+    let script = format!("'{}' repl; stty -a; echo o''ver; read -r line", env!("CARGO_BIN_EXE_tsm"));
+    let open = || {
+        let mut command = user.command("sh");
+        command.args(["-c", &script]).env("TERM", "xterm");
+        let mut shell = Terminal::open(command);
+        shell.shows("tsm> ");
+        shell
+    };
+    let mut shell = open();
+    kill(user.running(" repl ")[0], "TERM");
+    let modes = shell.until("over");
+    assert!(modes.contains(" icanon") && modes.contains(" icrnl"), "{modes}");
+    shell.leave("");
+    let mut shell = open();
+    shell.types("logs -f ticker");
+    shell.shows("tick");
+    eventually("it follows", || user.running("logs").len() == 1);
+    kill(user.running(" repl ")[0], "TERM");
+    shell.shows("over");
+    eventually("the follower is gone", || user.running("logs").is_empty());
+    shell.leave("");
+}
+
+#[test]
 fn words_are_never_mangled() {
     let user = User::new();
     let mut repl = user.repl();
@@ -338,6 +366,9 @@ fn a_script_is_obeyed_line_by_line() {
     let mut input = child.stdin.take().unwrap();
     writeln!(input, "start --name a sleep 600").unwrap();
     eventually("the first line was obeyed", || user.process_dir("a").join("status.json").exists());
+    // It reads nothing, and would otherwise wait for the next line, and take it.
+    writeln!(input, "!cat; touch over").unwrap();
+    eventually("cat has ended", || user.cwd().join("over").exists());
     writeln!(input, "stop a").unwrap();
     drop(input);
     let output = child.wait_with_output().unwrap();
