@@ -120,7 +120,7 @@ impl Session {
     }
 
     /// Runs `program` with the words `argv`, its own name first, to its end. It has this process's descriptors, directory
-    /// and environment, in which `changes` are made.
+    /// and environment, in which these are set, or taken out.
     ///
     /// # Errors
     /// What `execve(2)` says: not found, no permission, not a program; or that no process can be made.
@@ -128,13 +128,18 @@ impl Session {
         &self,
         program: &Path,
         argv: &[OsString],
-        changes: &[(&OsStr, OsString)],
+        changes: &[(&OsStr, Option<OsString>)],
     ) -> io::Result<Ended> {
         let mut command = Command::new(program);
         if let [name, words @ ..] = argv {
             command.arg0(name).args(words);
         }
-        command.envs(changes.iter().map(|(name, value)| (name, value)));
+        for (name, value) in changes {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         // One that arrives before the child is known would end us without it. The child inherits what is blocked.
         let ending = ENDING.into_iter().collect::<SigSet>();
         let before = ending.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
@@ -226,7 +231,7 @@ mod tests {
         let session = Session { terminal: false };
         let run = |script: &str| {
             let argv = ["sh", "-c", script].map(OsString::from);
-            session.run(Path::new("/bin/sh"), &argv, &[(OsStr::new("A"), "1".into())]).unwrap()
+            session.run(Path::new("/bin/sh"), &argv, &[(OsStr::new("A"), Some("1".into()))]).unwrap()
         };
         assert_eq!(run("exit $((A + 2))"), Ended::Exited(3));
         let killed = run("kill -9 $$");

@@ -109,6 +109,7 @@ fn services_are_those_that_can_still_be_enabled_or_disabled() {
     assert!(enable.contains(&"yours".into()), "{enable:?}");
     assert!(!enable.contains(&"mine".into()) && !enable.contains(&"broken".into()), "{enable:?}");
     assert_eq!(user.complete("tsm disable "), ["mine|a nap"]);
+    assert!(user.complete("tsm with ").contains(&"mine|service: a nap".into()));
     assert!(user.values("tsm show ").contains(&"broken".into()));
     assert!(user.complete("tsm start ").contains(&"mine|service: a nap".into()));
 }

@@ -128,6 +128,13 @@ fn values(context: &Context, value: &Value<'_>, taken: &[String], typed: &str, a
         match name {
             "REF" => {
                 processes(context, value, taken, typed, answer);
+                if value.verb == "with" {
+                    let begin = answer.candidates.len();
+                    definitions(context, "with", taken, answer);
+                    for one in &mut answer.candidates[begin..] {
+                        one.about.insert_str(0, "service: ");
+                    }
+                }
                 if value.verb == "kill" && typed.starts_with(|c: char| c.is_ascii_digit()) {
                     ports(answer);
                 }

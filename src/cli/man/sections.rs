@@ -26,6 +26,10 @@ pub(super) const ENVIRONMENT: &[Entry] = &[
     ),
     ("HOME", "Where that is, and what ~/ in --env means."),
     ("TSM_PORT_RANGE", "The ports that are given to programs which name none; 8000-8999 unless it is set."),
+    (
+        "TSM_SHELL_PID",
+        "The shell that start --with-shell means; the tsm function of the shell layer says it.",
+    ),
     ("TSM_NONINTERACTIVE", "Set to anything: never ask, never wait unasked, even at a terminal."),
     ("NO_COLOR", "Set to anything: no colours."),
     ("CLICOLOR_FORCE", "Set to anything but 0: colours, even in a pipe; so does FORCE_COLOR."),

@@ -28,6 +28,9 @@ const COMMANDS: [(&str, &str); 8] = [
 /// The code of a shell for a command that is not there.
 const NOT_FOUND: u8 = 127;
 
+/// What `!` runs, in a sentence.
+const SHELL: &str = "the shell";
+
 /// A REPL and where it is.
 pub(super) struct Repl<'a> {
     context: &'a Context,
@@ -136,7 +139,7 @@ impl<'a> Repl<'a> {
         if !command.is_empty() {
             argv.extend(["-c".into(), command.into()]);
         }
-        let code = self.run(&shell, &argv, "the shell");
+        let code = self.run(&shell, &argv, SHELL);
         if command.split_whitespace().next() == Some("cd") {
             self.context.output.advise("that was the shell's directory, not this one", command);
         }
@@ -151,20 +154,24 @@ impl<'a> Repl<'a> {
     }
 
     fn run(&self, program: &Path, argv: &[OsString], what: &str) -> u8 {
-        let mut changes: Vec<(&OsStr, OsString)> = Vec::new();
+        let mut changes: Vec<(&OsStr, Option<OsString>)> = Vec::new();
         // A relative one would mean another place after `cd`.
-        changes.push((OsStr::new("TSM_DIR"), self.context.layout.root().into()));
+        changes.push((OsStr::new("TSM_DIR"), Some(self.context.layout.root().into())));
         if let Ok(here) = std::env::current_dir() {
-            changes.push((OsStr::new("PWD"), here.into()));
+            changes.push((OsStr::new("PWD"), Some(here.into())));
         }
         if let Some(previous) = &self.previous {
-            changes.push((OsStr::new("OLDPWD"), previous.into()));
+            changes.push((OsStr::new("OLDPWD"), Some(previous.into())));
+        }
+        if what == SHELL {
+            // It was for this call of tsm alone.
+            changes.push((OsStr::new("TSM_SHELL_PID"), None));
         }
         // As `tsm --color … repl` was asked.
         let output = &self.context.output;
         match (output.terminal, output.color) {
-            (true, false) => changes.push((OsStr::new("NO_COLOR"), "1".into())),
-            (false, true) => changes.push((OsStr::new("CLICOLOR_FORCE"), "1".into())),
+            (true, false) => changes.push((OsStr::new("NO_COLOR"), Some("1".into()))),
+            (false, true) => changes.push((OsStr::new("CLICOLOR_FORCE"), Some("1".into()))),
             _ => {}
         }
         let ended = match self.session.run(program, argv, &changes) {
