@@ -18,7 +18,7 @@ use crate::render::style::ColorChoice;
 use candidates::Answer;
 pub(super) use candidates::Candidate;
 pub(super) use line::{Line, Quote, Syntax};
-pub(super) use reply::{files, quoted};
+pub(super) use reply::{files, quoted, rows};
 
 /// The words of a command, and which of them is completed.
 #[derive(Debug)]

@@ -76,7 +76,10 @@ pub(super) fn bash(answer: Answer, line: &Line, before: &str, replaced: &str, lo
     candidates.retain(|one| one.value.starts_with(&line.current) && is_one_line(&one.value));
     let rest = |one: &Candidate| one.value.get(head.current.len()..).unwrap_or_default().to_owned();
     if look.listing && candidates.len() > 1 && candidates.iter().any(|one| !one.about.is_empty()) {
-        list(candidates.iter().map(|one| (rest(one), one.about.as_str())).collect(), look.columns, &mut text);
+        let all: Vec<(String, &str)> = candidates.iter().map(|one| (rest(one), one.about.as_str())).collect();
+        for row in rows(&all, look.columns) {
+            let _ = writeln!(text, "{row}");
+        }
         return text;
     }
     if let [one] = &candidates[..]
@@ -144,17 +147,20 @@ pub(in crate::cli) fn files(typed: &str, prefix: &str) -> Vec<Candidate> {
 }
 
 /// Values with what they are, one a line on a terminal of so many columns.
-fn list(rows: Vec<(String, &str)>, columns: usize, text: &mut String) {
-    // Readline puts several in a line where two of them have room.
-    let widest = rows.iter().map(|(value, _)| value.chars().count()).max().unwrap_or(0);
-    let room = columns.saturating_sub(3);
-    for (value, about) in rows {
-        let row =
-            if about.is_empty() { value } else { format!("{value:<widest$}  ({})", sanitize::text(about)) };
-        let row: String = row.chars().take(room.max(widest)).collect();
-        let half = columns / 2;
-        let _ = writeln!(text, "{row:<half$}");
-    }
+pub(in crate::cli) fn rows(all: &[(String, &str)], columns: usize) -> Vec<String> {
+    let widest = all.iter().map(|(value, _)| value.chars().count()).max().unwrap_or(0);
+    let room = columns.saturating_sub(3).max(widest);
+    // Line editors put several in a line where two of them have room.
+    let half = columns / 2;
+    let row = |(value, about): &(String, &str)| {
+        let row = match *about {
+            "" => value.clone(),
+            about => format!("{value:<widest$}  ({})", sanitize::text(about)),
+        };
+        let row: String = row.chars().take(room).collect();
+        format!("{row:<half$}")
+    };
+    all.iter().map(row).collect()
 }
 
 #[cfg(test)]

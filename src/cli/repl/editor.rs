@@ -10,8 +10,9 @@ use rustyline::validate::Validator;
 use rustyline::{Config, Context, Helper};
 
 use super::history::LINES;
-use crate::cli::complete::{Candidate, Line, Quote, Syntax, Typed, answer, files, quoted};
+use crate::cli::complete::{Candidate, Line, Quote, Syntax, Typed, answer, files, quoted, rows};
 use crate::error::{Error, Result};
+use crate::sys::tty;
 
 /// The words of the REPL that are no verbs.
 const OWN: [(&str, &str); 6] = [
@@ -109,20 +110,20 @@ fn complete(line: &str, at: usize) -> (usize, Vec<Pair>) {
         Quote::Single => "'",
         Quote::Double => "\"",
     };
-    let widest = fitting.iter().map(|one| one.value.chars().count()).max().unwrap_or(0);
+    let all: Vec<(String, &str)> =
+        fitting.iter().map(|one| (one.value.clone(), one.about.as_str())).collect();
+    let hinted = fitting.iter().any(|one| !one.about.is_empty());
+    // Files alone stand beside each other.
+    let columns = if hinted { tty::columns().unwrap_or(80) } else { 0 };
     let single = fitting.len() == 1;
-    let pair = |one: &Candidate| {
+    let pair = |(one, display): (&Candidate, String)| {
         let end = match (single, one.value.ends_with('/')) {
             (true, false) => format!("{open} "),
             _ => String::new(),
         };
-        let display = match one.about.as_str() {
-            "" => one.value.clone(),
-            about => format!("{:widest$}  ({about})", one.value),
-        };
         Pair { display, replacement: format!("{open}{}{end}", quoted(&one.value, typed.quote)) }
     };
-    (typed.start, fitting.iter().map(pair).collect())
+    (typed.start, fitting.iter().zip(rows(&all, columns)).map(pair).collect())
 }
 
 fn candidates(typed: &Line, after: &str) -> Vec<Candidate> {
