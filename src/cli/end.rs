@@ -102,13 +102,19 @@ pub(super) fn connect(view: &View) -> Result<Client> {
         match Client::connect(&view.dir.socket()) {
             Ok(client) => return Ok(client),
             Err(error) => {
-                if std::time::Instant::now() >= end || !store_says_live(view) {
+                if std::time::Instant::now() >= end || !store_says_live(view) || is_settled(view) {
                     return Err(error);
                 }
                 crate::sys::poll::pause(Duration::from_millis(2));
             }
         }
     }
+}
+
+/// True when its supervisor has written that it is there, which it does after it has begun to listen.
+fn is_settled(view: &View) -> bool {
+    let written = store::read_status(&view.dir).found().and_then(|status| status.supervisor);
+    written.is_some_and(|supervisor| process::alive(&supervisor))
 }
 
 fn store_says_live(view: &View) -> bool {

@@ -115,7 +115,14 @@ fn in_place(context: &Context, view: &View) -> Result<Restarted> {
     let mut spec = start::respecified(context, &before)?;
     lifeline::rebind(context, &mut spec, None);
     check_env(&spec)?;
-    let mut client = end::connect(view)?;
+    let mut client = match end::connect(view) {
+        // Its socket is gone, or it is halted: it is stopped by a signal, and what it had captured goes to the next one.
+        Err(error) if error.kind() == Kind::Unreachable => {
+            let env = view.supervisor_pid.and_then(Pid::new).map(environment_of).transpose()?;
+            return anew(context, view, &env.ok_or(error)?);
+        }
+        connected => connected?,
+    };
     if spec != before {
         store::write_spec(&view.dir, &spec, Durability::Synced)?;
     }

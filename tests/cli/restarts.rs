@@ -298,3 +298,18 @@ fn many_restarts_at_once_leave_one_copy() {
     let shells = user.alive().iter().filter(|(_, line)| line.starts_with("bash -c trap")).count();
     assert_eq!(shells, 1, "{:?}", user.alive());
 }
+
+#[test]
+fn a_process_whose_socket_was_removed_is_restarted_all_the_same() {
+    let user = User::new();
+    let mut command =
+        user.tsm_command(&["start", "--name", "x", "sh", "-c", "echo mine=$MINE; exec sleep 1000"]);
+    command.env("MINE", "kept");
+    crate::kit::run(command).code(0);
+    let pid = user.pid("x");
+    fs::remove_file(user.process_dir("x").join("control.sock")).unwrap();
+    user.ok(&["restart", "x"]).says("Restarted: x (TSM ID: 0, PID: ");
+    assert_ne!(user.pid("x"), pid);
+    eventually("it has the same environment", || text(&user.log("x")) == "mine=kept\nmine=kept\n");
+    user.ok(&["socket", "health", "x"]);
+}
