@@ -12,7 +12,6 @@ pub mod ended;
 pub mod fd;
 pub mod flock;
 pub mod foreground;
-pub mod front;
 pub mod lock;
 pub mod pidfd;
 pub mod poll;

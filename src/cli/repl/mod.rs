@@ -14,7 +14,7 @@ use rustyline::error::ReadlineError;
 use super::context::Context;
 use crate::error::{Error, Result, plain};
 use crate::render::style;
-use crate::sys::front::{Session, private_stdin};
+use crate::sys::foreground::session::{Session, private_stdin};
 use editor::Editor;
 use history::History;
 use line::Meaning;

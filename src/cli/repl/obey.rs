@@ -11,7 +11,7 @@ use crate::cli::Cli;
 use crate::cli::context::Context;
 use crate::error::{Error, Kind, Result, plain};
 use crate::render::sanitize;
-use crate::sys::front::{Ended, Session};
+use crate::sys::foreground::session::{Ended, Session};
 
 /// What the REPL has beside the verbs.
 const COMMANDS: [(&str, &str); 8] = [

@@ -9,6 +9,8 @@ use std::process::Command;
 
 use crate::model::Pid;
 
+pub mod session;
+
 /// The error of a file that is executable and no program (`ENOEXEC`).
 pub const NOT_A_PROGRAM: i32 = nix::libc::ENOEXEC;
 
