@@ -412,9 +412,9 @@ function tsm_json_error() { tsm api json-error "$@"; }      # MESSAGE [CODE [DET
 # It reads files and starts no process. $? stays as it was; but it never ends a `set -e` shell.
 # shellcheck disable=SC2154  # the first two are assigned in quotes, because IFS may hold digits
 function tsm_prompt() {
-    \builtin local "_tsm_exit=$?" "_tsm_flags=$-" IFS=$' \n' _tsm_failglob='' _tsm_file _tsm_text
-    \builtin local _tsm_up=0 _tsm_bad=0 _tsm_boot='' _tsm_sum=''
-    \builtin local -a _tsm_marks
+    \builtin local "_tsm_exit=$?" "_tsm_flags=$-" IFS=$' \n' _tsm_failglob='' _tsm_dir _tsm_sum=''
+    \builtin local "_tsm_up=0" "_tsm_bad=0" "_tsm_at=10"
+    \builtin local -a _tsm_marks _tsm_lines
     _tsm_marks=('*' '!')
     # From here on options are this function's own (bash 4.4), but for those of shopt.
     \builtin local -
@@ -427,25 +427,18 @@ function tsm_prompt() {
         _tsm_failglob=1
         \builtin shopt -u failglob
     fi
-    IFS='' \builtin read -r _tsm_boot 2>/dev/null </proc/sys/kernel/random/boot_id || \builtin :
-    # The binary writes a field a line, and no string in it holds a line feed.
-    for _tsm_file in "${TSM_DIR-}/runtime/processes"/[!.]*/status.json; do
-        _tsm_text=''
-        IFS='' \builtin read -r -d '' _tsm_text 2>/dev/null <"$_tsm_file" || \builtin :
-        case $_tsm_text in
-            *$'\n  "state": "errored"'*)
-                _tsm_bad=$((_tsm_bad + 1))
-                ;;
-            *$'\n  "state": "online"'* | *$'\n  "state": "starting"'* | *$'\n  "state": "stopping"'* | \
-                *$'\n  "state": "backoff"'*)
-                if [[ -z $_tsm_boot || $_tsm_text == *$'\n  "boot_id": "'"$_tsm_boot"'"'* ]] &&
-                    { _tsm_lives main || _tsm_lives supervisor; }; then
-                    _tsm_up=$((_tsm_up + 1))
-                fi
-                ;;
-            *) ;;
-        esac
-    done
+    for _tsm_dir in "${TSM_DIR-}/runtime/processes"/[!.]*; do
+        # The binary writes a field a line, and no string in it holds a line feed.
+        \builtin mapfile -t _tsm_lines <"$_tsm_dir/status.json" || _tsm_lines=()
+        # The usual case in two tests, because nobody wants to wait for a prompt: it is online, and its supervisor, whose PID
+        # is in line 17, has the lock of this very process open, as the first file that it opened.
+        if [[ ${_tsm_lines[10]-} == '  "state": "online",' &&
+            /proc/${_tsm_lines[16]//[!0-9]/}/fd/3 -ef $_tsm_dir/supervisor.lock ]]; then
+            _tsm_up=$((_tsm_up + 1))
+        else
+            _tsm_count
+        fi
+    done 2>/dev/null
     if [[ -n $_tsm_failglob ]]; then
         \builtin shopt -s failglob
     fi
@@ -465,28 +458,59 @@ function tsm_prompt() {
     \builtin return "$_tsm_exit"
 }
 
-# _tsm_lives FIELD: true when the process that the status in _tsm_text calls FIELD is alive, and not another one with its PID
-# that began at another time (proc(5), /proc/PID/stat). Without /proc the PID alone must do.
+# _tsm_count: counts the process whose status is in _tsm_lines. Its state is looked for where it stood in the one before.
+function _tsm_count() {
+    \builtin local _tsm_line _tsm_boot='' _tsm_alive=''
+    if [[ ${_tsm_lines[_tsm_at]-} != '  "state": "'* ]]; then
+        for ((_tsm_at = 0; _tsm_at < ${#_tsm_lines[@]}; _tsm_at++)); do
+            [[ ${_tsm_lines[_tsm_at]} != '  "state": "'* ]] || \builtin break
+        done
+    fi
+    case ${_tsm_lines[_tsm_at]-} in
+        '  "state": "errored"'*)
+            _tsm_bad=$((_tsm_bad + 1))
+            ;;
+        '  "state": "online"'* | '  "state": "starting"'* | '  "state": "stopping"'* | '  "state": "backoff"'*)
+            # What follows are its two processes, and the boot in which they are meant.
+            IFS='' \builtin read -r _tsm_boot </proc/sys/kernel/random/boot_id || \builtin :
+            for ((_tsm_line = _tsm_at + 1; _tsm_line < ${#_tsm_lines[@]}; _tsm_line++)); do
+                case ${_tsm_lines[_tsm_line]} in
+                    '  "main": {' | '  "supervisor": {')
+                        if [[ -z $_tsm_alive ]] &&
+                            _tsm_lives "${_tsm_lines[_tsm_line + 1]-}" "${_tsm_lines[_tsm_line + 2]-}"; then
+                            _tsm_alive=1
+                        fi
+                        ;;
+                    '  "boot_id": "'"$_tsm_boot"*)
+                        _tsm_up=$((_tsm_up + ${_tsm_alive:-0}))
+                        ;;
+                    *) ;;
+                esac
+            done
+            ;;
+        *) ;;
+    esac
+}
+
+# _tsm_lives PID START: true when that process is alive, and not another one with its PID that began at another time
+# (proc(5), /proc/PID/stat). Without /proc the PID alone must do. Each is a line of a status.
 function _tsm_lives() {
-    \builtin local _tsm_head _tsm_rest _tsm_pid
+    \builtin local _tsm_pid='' _tsm_start=''
     \builtin local -a _tsm_stat
     _tsm_stat=('')
-    # Not ${text#*pattern}, which looks for it at each length anew.
-    _tsm_head=$'\n  "'"$1"$'": {\n    "pid": '
-    _tsm_rest=${_tsm_text%%"$_tsm_head"*}
-    _tsm_rest=${_tsm_text:${#_tsm_rest}+${#_tsm_head}}
-    _tsm_pid=${_tsm_rest%%[!0-9]*}
+    _tsm_pid=${1//[!0-9]/}
+    _tsm_start=${2//[!0-9]/}
     if [[ -z $_tsm_pid ]]; then
         \builtin return 1
     elif [[ ! -r /proc/self/stat ]]; then
-        \builtin kill -0 "$_tsm_pid" 2>/dev/null
+        \builtin kill -0 "$_tsm_pid"
         \builtin return
     fi
     # The name may hold anything, and ends at the last bracket. What follows is one letter and numbers.
-    IFS=')' \builtin read -r -d '' -a _tsm_stat 2>/dev/null <"/proc/$_tsm_pid/stat" || \builtin :
+    IFS=')' \builtin read -r -d '' -a _tsm_stat <"/proc/$_tsm_pid/stat" || \builtin :
     # shellcheck disable=SC2086
     \builtin set -- ${_tsm_stat[-1]}
-    [[ ${1-Z} != [ZX] && $_tsm_rest == "$_tsm_pid"$',\n    "start": '"${20-}"$'\n'* ]]
+    [[ ${1-Z} != [ZX] && ${20-} == "$_tsm_start" ]]
 }
 
 # tsm_unload: takes away every function and variable of this file, and itself. A TSM_DIR of the user's own stays, what was
@@ -511,7 +535,7 @@ function tsm_unload() {
         tsm_ipc_cleanup_stale tsm_get_service_info tsm_validate_classification tsm_create_metadata \
         tsm_list_port_allocations tsm_cleanup_port_allocations tsm_get_port_range tsm_get_port_pid tsm_discover_port \
         tsm_is_pid_alive tsm_json_success tsm_json_error tsm_prompt
-    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code _tsm_cd _tsm_lives \
+    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code _tsm_cd _tsm_count _tsm_lives \
         _tsm_env _tsm_env_loads _tsm_env_load _tsm_env_state _tsm_env_unset _tsm_env_back \
         _tsm_complete_load _tsm_complete _tsm_complete_inside tsm_unload
 }

@@ -69,7 +69,19 @@ fn what_is_dead_or_is_another_process_by_now_is_not_counted() {
     assert_ne!(living, text);
     fs::write(&status, &living).unwrap();
     assert_eq!(prompt(&user), "[⚙1 ✗1]");
+    let of_other = user.supervisor("b");
+    let living = text.replace(&format!("\"pid\": {supervisor},"), &format!("\"pid\": {of_other},"));
+    assert_ne!(living, text);
+    fs::write(&status, &living).unwrap();
+    assert_eq!(prompt(&user), "[⚙1 ✗1]");
     let other = fs::read_to_string(user.process_dir("b").join("status.json")).unwrap();
+    // Fields are found by their names.
+    for (before, add) in
+        [("  \"kind\"", "  \"more\": {\n    \"pid\": 1\n  },\n"), ("  \"supervisor\"", "  \"new\": 1,\n")]
+    {
+        fs::write(&status, other.replace(before, &format!("{add}{before}"))).unwrap();
+        assert_eq!(prompt(&user), "[⚙2 ✗1]");
+    }
     fs::write(&status, other.replace("\"boot_id\": \"", "\"boot_id\": \"0")).unwrap();
     assert_eq!(prompt(&user), "[⚙1 ✗1]");
     fs::write(&status, other).unwrap();
