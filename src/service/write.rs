@@ -9,12 +9,20 @@ use super::keys::Key;
 use crate::error::{Error, Result};
 
 impl Definition {
-    /// The text of its file; what is `None` is not mentioned.
+    /// The text of its file, as `tsm save` writes it; what is `None` is not mentioned.
     ///
     /// # Errors
     /// When a reader would make something else of it, such as of a directory whose name is no text.
     pub fn text(&self) -> Result<String> {
-        let mut text = "# Written by `tsm save`.\n".to_owned();
+        self.text_by("Written by `tsm save`.")
+    }
+
+    /// As [`Definition::text`], with another first line: `by` is one line that says where it comes from.
+    ///
+    /// # Errors
+    /// As [`Definition::text`].
+    pub fn text_by(&self, by: &str) -> Result<String> {
+        let mut text = format!("# {by}\n");
         let mut add = |key: Key, value: Option<String>| {
             if let Some(value) = value {
                 line(&mut text, key.name(), &value);
