@@ -3,6 +3,7 @@
 mod catalog;
 mod definition;
 mod fields;
+pub mod import;
 mod keys;
 mod link;
 mod nearest;

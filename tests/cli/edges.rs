@@ -13,7 +13,7 @@ const MAP: [(&str, &[&str]); 15] = [
     ),
     ("supervisor", &["control", "envfile", "inspect", "store", "sys"]),
     ("inspect", &["control", "store", "sys"]),
-    ("service", &["envfile", "store", "sys"]),
+    ("service", &["envfile", "render", "store", "sys"]),
     ("logs", &["render", "sys"]),
     ("control", &["sys"]),
     ("store", &["sys"]),
