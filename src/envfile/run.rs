@@ -1,30 +1,15 @@
 //! Sourcing a named env file and waiting for it.
 
 use std::ffi::OsString;
-use std::io::{self, PipeReader, PipeWriter, Read as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use std::time::Duration;
 
 use super::source::{self, Overlay, Sourcing};
 use crate::error::{Error, Kind, Result, plain};
+use crate::sys::capture::{self, Captured};
 
 /// How long an env file may take when nobody says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The most that is kept of each stream; the rest is read and dropped, so that the file never blocks on it.
-const KEPT: usize = 8 << 20;
-
-/// One read, in bytes.
-const CHUNK: usize = 16 << 10;
 
 /// Sources `path` over the environment `base` in the directory `dir`, and says what it changed.
 ///
@@ -40,9 +25,9 @@ pub fn source_named(
     let sourcing = source::command(path, dir, base)?;
     let file = std::path::absolute(dir.join(path)).unwrap_or_else(|_| path.to_owned());
     let failed =
-        |error: io::Error| Error::failed(format!("cannot source {}: {}", file.display(), plain(&error)));
+        |error: std::io::Error| Error::failed(format!("cannot source {}: {}", file.display(), plain(&error)));
     let ran = run(&sourcing, timeout).map_err(failed)?;
-    let Some((code, stdout, stderr)) = ran else {
+    let Some(Captured { code, stdout, stderr }) = ran else {
         let text = format!(
             "the env file {} did not end within {}",
             file.display(),
@@ -68,8 +53,10 @@ pub fn check_named(path: &Path, dir: &Path) -> Result<()> {
         .map_err(|error| Error::failed(format!("cannot read {}: {}", file.display(), plain(&error))))?;
     match ran {
         // What takes so long to read is found out when it is sourced.
-        None | Some((Some(0), ..)) => Ok(()),
-        Some((code, _, said)) => Err(source::failure(&file, "", code, 0, &String::from_utf8_lossy(&said))),
+        None | Some(Captured { code: Some(0), .. }) => Ok(()),
+        Some(Captured { code, stderr, .. }) => {
+            Err(source::failure(&file, "", code, 0, &String::from_utf8_lossy(&stderr)))
+        }
     }
 }
 
@@ -81,114 +68,26 @@ pub fn bash_version() -> Option<(PathBuf, String)> {
     let mut argv: Vec<OsString> = vec![path.clone().into()];
     argv.extend(["--noprofile", "--norc", "-c", "printf %s \"$BASH_VERSION\""].map(Into::into));
     match run(&Sourcing { argv, dir: dir.to_owned(), env }, TIMEOUT) {
-        Ok(Some((Some(0), version, _))) => Some((path, String::from_utf8_lossy(&version).into_owned())),
+        Ok(Some(Captured { code: Some(0), stdout, .. })) => {
+            Some((path, String::from_utf8_lossy(&stdout).into_owned()))
+        }
         _ => None,
     }
 }
 
-type Ran = (Option<i32>, Vec<u8>, Vec<u8>);
-
-/// Runs it to its end: exit code, standard output, standard error; `None` when the time was up.
-fn run(sourcing: &Sourcing, timeout: Duration) -> io::Result<Option<Ran>> {
-    let deadline = Instant::now() + timeout;
-    let (out, out_end) = io::pipe()?;
-    let (err, err_end) = io::pipe()?;
-    // Ends when the waiting thread does: the exit of the shell as something that poll can see.
-    let (exited, exited_end) = io::pipe()?;
-    let (program, words) = sourcing.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let child = Command::new(program)
-        .args(words)
-        .env_clear()
-        .envs(sourcing.env.iter().map(|(name, value)| (name, value)))
-        .current_dir(&sourcing.dir)
-        .stdin(Stdio::null())
-        .stdout(out_end)
-        .stderr(err_end)
-        .process_group(0)
-        .spawn()?;
-    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    let waiter = thread::spawn(move || wait(child, exited_end));
-
-    let mut streams = [Stream::new(out), Stream::new(err)];
-    let ended = loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if round(&mut streams, Some(&exited), left)? {
-            break true;
-        }
-        if left.is_zero() {
-            break false;
-        }
-    };
-    if ended {
-        // What the shell wrote before it ended is in the pipes, which hold 1 MiB at most (pipe(7)).
-        for _ in 0..(1 << 20) / CHUNK {
-            round(&mut streams, None, Duration::ZERO)?;
-        }
-    } else {
-        // The shell leads this group and was not waited for a moment ago, so the number is still its own.
-        let _ = killpg(group, Signal::SIGKILL);
-    }
-    let code = waiter.join().map_err(|_| io::Error::other("the waiting thread panicked"))??;
-    let [out, err] = streams;
-    Ok(ended.then_some((code, out.bytes, err.bytes)))
-}
-
-/// Waits for the child; `ended` closes on return.
-fn wait(mut child: Child, ended: PipeWriter) -> io::Result<Option<i32>> {
-    let status = child.wait();
-    drop(ended);
-    Ok(status?.code())
-}
-
-/// One poll of at most `left`, and one read of each stream that has something; true when `exited` was closed.
-fn round(streams: &mut [Stream; 2], exited: Option<&PipeReader>, left: Duration) -> io::Result<bool> {
-    let watched: Vec<BorrowedFd<'_>> =
-        streams.iter().filter(|stream| stream.open).map(|s| s.pipe.as_fd()).collect();
-    let mut polled: Vec<PollFd<'_>> = watched.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    polled.extend(exited.map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
-    // Rounded up, so that the last wait is not a series of empty ones.
-    let timeout = PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
-    match poll(&mut polled, timeout) {
-        Ok(_) => {}
-        Err(Errno::EINTR) => return Ok(false),
-        Err(errno) => return Err(errno.into()),
-    }
-    let mut ready = polled.iter().map(|fd| fd.any() == Some(true)).collect::<Vec<_>>().into_iter();
-    for stream in streams.iter_mut().filter(|stream| stream.open) {
-        if ready.next() == Some(true) {
-            stream.read()?;
-        }
-    }
-    Ok(ready.next() == Some(true))
-}
-
-/// One of the shell's output streams.
-struct Stream {
-    pipe: PipeReader,
-    bytes: Vec<u8>,
-    open: bool,
-}
-
-impl Stream {
-    fn new(pipe: PipeReader) -> Self {
-        Stream { pipe, bytes: Vec::new(), open: true }
-    }
-
-    /// One read of what is there.
-    fn read(&mut self) -> io::Result<()> {
-        let mut chunk = [0; CHUNK];
-        let got = self.pipe.read(&mut chunk)?;
-        self.open = got > 0;
-        self.bytes.extend_from_slice(&chunk[..got.min(KEPT.saturating_sub(self.bytes.len()))]);
-        Ok(())
-    }
+fn run(sourcing: &Sourcing, timeout: Duration) -> std::io::Result<Option<Captured>> {
+    capture::run(&sourcing.argv, &sourcing.env, &sourcing.dir, timeout)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use std::path::PathBuf;
+    use std::thread;
+    use std::time::Instant;
+
+    use nix::sys::signal::Signal;
+    use nix::unistd::Pid;
 
     struct Fixture {
         dir: tempfile::TempDir,

@@ -4,6 +4,7 @@
 
 pub mod bash;
 pub mod boot;
+pub mod capture;
 pub mod clock;
 pub mod collapse;
 pub mod dir;
