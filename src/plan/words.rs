@@ -6,6 +6,12 @@ use crate::error::{Error, Result};
 const SETUP: &[&str] =
     &["cd", "export", "source", ".", "set", "shopt", "unset", "true", ":", "mkdir", "ulimit", "umask"];
 
+/// Words that a shell does by itself, and that are no programs: a line that begins with one is for bash.
+const BUILTINS: &[&str] = &[
+    ".", ":", "alias", "builtin", "cd", "declare", "eval", "exec", "export", "local", "pushd", "read",
+    "readonly", "set", "shopt", "source", "trap", "type", "ulimit", "umask", "unset", "wait",
+];
+
 /// How bash is part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shell {
@@ -177,8 +183,9 @@ struct Scan {
 }
 
 fn scan(line: &str) -> Scan {
+    let first = line.split_whitespace().next().unwrap_or_default();
     let mut scan = Scan {
-        syntax: assignment(line.split_whitespace().next().unwrap_or_default()).is_some(),
+        syntax: assignment(first).is_some() || BUILTINS.contains(&first),
         open: false,
         simple: true,
         commands: vec![String::new()],
@@ -280,6 +287,8 @@ mod tests {
             ("(cd a; node b)", Shell::Many, &["cd", "a"]),
             ("sleep 5 &", Shell::Many, &["sleep", "5"]),
             ("node \\\n app.js", Shell::One, &["node", "app.js"]),
+            ("exec node app.js", Shell::One, &["node", "app.js"]),
+            ("source x.sh", Shell::One, &["source", "x.sh"]),
             ("echo `date`", Shell::One, &["echo", "`date`"]),
         ] {
             let got = understand(&words(&[line])).unwrap();
