@@ -12,6 +12,7 @@ mod doctor;
 mod end;
 mod env;
 mod foreign;
+mod import;
 mod info;
 mod lifeline;
 mod list;
@@ -93,6 +94,7 @@ enum Verb {
     Startup(startup::Args),
     Save(save::Args),
     Patterns(patterns::Args),
+    Import(import::Args),
     Socket(socket::Args),
     Ipc(socket::IpcArgs),
     Repl(repl::Args),
@@ -188,6 +190,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<u8> {
         Verb::Startup(args) => startup::run(context, &args),
         Verb::Save(args) => save::run(context, &args),
         Verb::Patterns(args) => patterns::run(context, &args),
+        Verb::Import(args) => import::run(context, &args),
         Verb::Socket(args) => socket::run(context, &args),
         Verb::Ipc(args) => socket::ipc(context, &args),
         Verb::Repl(_) => return repl::run(context),

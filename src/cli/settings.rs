@@ -18,6 +18,10 @@ pub(super) struct Settings {
     pub(super) home: Option<PathBuf>,
     /// `TSM_SHELL_PID`: the shell whose `tsm` function this is, as that function says it for one call.
     pub(super) shell_pid: Option<String>,
+    /// `TETRA_DIR`: where tetra keeps things, the first TSM among it.
+    pub(super) tetra_dir: Option<PathBuf>,
+    /// `PM2_HOME`: where pm2 keeps things.
+    pub(super) pm2_home: Option<PathBuf>,
     /// `TSM_NONINTERACTIVE` is set: never ask, never wait on its own account.
     pub(super) noninteractive: bool,
     /// `SHELL`.
@@ -60,6 +64,8 @@ impl Settings {
             },
             home,
             shell_pid: text("TSM_SHELL_PID"),
+            tetra_dir: var("TETRA_DIR").map(PathBuf::from),
+            pm2_home: var("PM2_HOME").map(PathBuf::from),
             noninteractive: var("TSM_NONINTERACTIVE").is_some(),
             shell: var("SHELL").map(PathBuf::from),
             no_color: text("NO_COLOR"),

@@ -26,6 +26,12 @@ pub(super) fn explain(error: &clap::Error, command: &clap::Command, words: &[OsS
             let next = nearest_verb(command, &typed).map_or(help, |verb| format!("tsm {verb}"));
             Error::usage(format!("there is no verb {typed:?}")).hint(next)
         }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            let inner = verb.into_iter().flat_map(clap::Command::get_subcommands);
+            let names: Vec<&str> =
+                inner.map(clap::Command::get_name).filter(|name| *name != "help").collect();
+            Error::usage(format!("{whose} needs one of {}", names.join(", "))).hint(help)
+        }
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
             let next = match text(error, ContextKind::SuggestedArg) {
                 Some(meant) => format!("tsm {whose} {meant}").replace("tsm tsm", "tsm"),

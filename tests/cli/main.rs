@@ -25,6 +25,8 @@ mod env_files;
 mod env_load;
 mod first;
 mod functions;
+mod import;
+mod import_files;
 mod info;
 mod install;
 mod kill;
