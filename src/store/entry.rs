@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::record::{parse_status, unreadable};
+use super::record::{parse, unreadable};
 use super::{Layout, ProcessDir, Record, read_spec, read_status};
 use crate::model::{Name, Spec, Status};
 use crate::sys::dir::Dir;
@@ -57,7 +57,7 @@ pub fn entries(layout: &Layout) -> Vec<Entry> {
     let mut buffer = Vec::new();
     let entry = |name: Name| Entry {
         status: match dir.read(&format!("{name}/status.json"), &mut buffer) {
-            Ok(()) => parse_status(&buffer),
+            Ok(()) => parse(&buffer),
             Err(error) => unreadable(&error),
         },
         dir: layout.process(&name),

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Durability, Layout, write};
+use super::record::{self, Recorded, Step};
+use super::{Durability, Layout, Record, write};
 use crate::error::{Error, Result};
 use crate::model::{Name, SCHEMA};
 
@@ -13,18 +14,28 @@ use crate::model::{Name, SCHEMA};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct StickyPorts {
     schema: u32,
+    /// The file is of a newer TSM and stays as it is.
+    #[serde(skip)]
+    foreign: bool,
     /// By working directory, then by base name.
     ports: BTreeMap<String, BTreeMap<String, u16>>,
 }
 
+impl Recorded for StickyPorts {
+    const STEPS: &[Step] = &[];
+
+    fn schema(&self) -> u32 {
+        self.schema
+    }
+}
+
 impl StickyPorts {
-    /// Reads the file; a missing, broken or newer one is as good as an empty one, because it only remembers a habit.
+    /// Reads the file; a missing, broken or newer one is as good as an empty one, because it only remembers a habit. A
+    /// newer one is not written over.
     pub fn read(layout: &Layout) -> Self {
-        std::fs::read(layout.ports())
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<StickyPorts>(&bytes).ok())
-            .filter(|sticky| sticky.schema <= SCHEMA)
-            .unwrap_or_default()
+        let record = record::read::<Self>(&layout.ports());
+        let foreign = matches!(record, Record::Newer(_));
+        record.found().unwrap_or(StickyPorts { foreign, ..StickyPorts::default() })
     }
 
     /// The port that `base` in `dir` had last.
@@ -66,6 +77,9 @@ impl StickyPorts {
     }
 
     fn write(&mut self, layout: &Layout) -> Result<()> {
+        if self.foreign {
+            return Ok(());
+        }
         self.schema = SCHEMA;
         let path = layout.ports();
         let mut bytes = serde_json::to_vec_pretty(self)
@@ -99,6 +113,12 @@ mod tests {
         assert_eq!(StickyPorts::read(&layout).forget(&layout, |dir| dir == Path::new("/a")).unwrap(), 1);
         let read = StickyPorts::read(&layout);
         assert_eq!((read.get(Path::new("/a"), &base), read.get(Path::new("/b"), &base)), (None, Some(8002)));
+        let newer = "{\"schema\":99,\"ports\":7}";
+        std::fs::write(layout.ports(), newer).unwrap();
+        let mut read = StickyPorts::read(&layout);
+        assert_eq!(read.get(Path::new("/a"), &base), None);
+        read.remember(&layout, Path::new("/a"), &base, 8003).unwrap();
+        assert_eq!(std::fs::read_to_string(layout.ports()).unwrap(), newer);
         std::fs::write(layout.ports(), "{").unwrap();
         assert_eq!(StickyPorts::read(&layout).get(Path::new("/a"), &base), None);
     }

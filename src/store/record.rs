@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{Durability, ProcessDir, write};
 use crate::error::{Error, Result};
@@ -51,14 +52,43 @@ impl<T> Record<T> {
     }
 }
 
+/// Makes an object of one schema into one of the next.
+pub(super) type Step = fn(&mut Map<String, Value>);
+
+/// A file with a schema.
+pub(super) trait Recorded: DeserializeOwned {
+    /// What leads from each older schema to the next: the first one from 1 to 2, the last one to [`SCHEMA`]. Schema 1 is
+    /// the first that was ever written.
+    const STEPS: &[Step];
+
+    /// The schema that it was read with.
+    fn schema(&self) -> u32;
+}
+
+impl Recorded for Spec {
+    const STEPS: &[Step] = &[];
+
+    fn schema(&self) -> u32 {
+        self.schema
+    }
+}
+
+impl Recorded for Status {
+    const STEPS: &[Step] = &[];
+
+    fn schema(&self) -> u32 {
+        self.schema
+    }
+}
+
 #[derive(Deserialize)]
 struct Version {
     schema: u32,
 }
 
-fn read<T: DeserializeOwned>(path: &Path, schema: fn(&T) -> u32) -> Record<T> {
+pub(super) fn read<T: Recorded>(path: &Path) -> Record<T> {
     match fs::read(path) {
-        Ok(bytes) => parse(&bytes, schema),
+        Ok(bytes) => parse(&bytes),
         Err(error) => unreadable(&error),
     }
 }
@@ -70,17 +100,43 @@ pub(super) fn unreadable<T>(error: &io::Error) -> Record<T> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8], schema: fn(&T) -> u32) -> Record<T> {
+/// The record in `bytes`. One of today's schema, as nearly all are, is parsed only once.
+pub(super) fn parse<T: Recorded>(bytes: &[u8]) -> Record<T> {
     match serde_json::from_slice::<T>(bytes) {
-        // A newer file may well parse, and mean something else; only its number can tell.
-        Ok(record) if schema(&record) > SCHEMA => Record::Newer(schema(&record)),
-        Ok(record) => Record::Found(record),
+        Ok(record) if record.schema() == SCHEMA => Record::Found(record),
+        // Another schema may well parse, and mean something else; only its number can tell.
+        Ok(record) => of_schema(bytes, record.schema()),
         Err(why) => match serde_json::from_slice::<Version>(bytes) {
-            Ok(Version { schema }) if schema > SCHEMA => Record::Newer(schema),
+            Ok(Version { schema }) if schema != SCHEMA => of_schema(bytes, schema),
             _ if bytes.is_empty() => Record::Broken("it is empty".into()),
-            _ => Record::Broken(format!("it is not what tsm writes ({why})")),
+            _ => foreign(&why),
         },
     }
+}
+
+fn of_schema<T: Recorded>(bytes: &[u8], schema: u32) -> Record<T> {
+    if schema > SCHEMA {
+        return Record::Newer(schema);
+    }
+    match serde_json::from_slice(bytes).map(|object| migrate(object, schema, T::STEPS)) {
+        Ok(Some(object)) => serde_json::from_value(object).map_or_else(|why| foreign(&why), Record::Found),
+        Ok(None) => Record::Broken(format!("no tsm has written schema {schema}")),
+        Err(why) => foreign(&why),
+    }
+}
+
+/// An object of schema `from`, brought to the one behind the last of `steps`; none when there is no way.
+fn migrate(mut object: Map<String, Value>, from: u32, steps: &[Step]) -> Option<Value> {
+    let first = usize::try_from(from.checked_sub(1)?).ok()?;
+    for step in steps.get(first..)? {
+        step(&mut object);
+    }
+    object.insert("schema".into(), (steps.len() + 1).into());
+    Some(object.into())
+}
+
+fn foreign<T>(why: &serde_json::Error) -> Record<T> {
+    Record::Broken(format!("it is not what tsm writes ({why})"))
 }
 
 fn to_json<T: Serialize>(record: &T, path: &Path) -> Result<Vec<u8>> {
@@ -92,17 +148,12 @@ fn to_json<T: Serialize>(record: &T, path: &Path) -> Result<Vec<u8>> {
 
 /// Reads what was asked.
 pub fn read_spec(dir: &ProcessDir) -> Record<Spec> {
-    read(&dir.spec(), |spec: &Spec| spec.schema)
+    read(&dir.spec())
 }
 
 /// Reads what is so.
 pub fn read_status(dir: &ProcessDir) -> Record<Status> {
-    read(&dir.status(), |status: &Status| status.schema)
-}
-
-/// What is so, from the content of the file.
-pub(super) fn parse_status(bytes: &[u8]) -> Record<Status> {
-    parse(bytes, |status: &Status| status.schema)
+    read(&dir.status())
 }
 
 /// Writes what was asked.
@@ -143,6 +194,37 @@ mod tests {
         assert!(matches!(status_of("{\"schema\":1,\"id\""), Record::Broken(_)));
         assert!(matches!(status_of("[1,2]"), Record::Broken(_)));
         assert!(matches!(status_of("{\"schema\":99,\"what\":1}"), Record::Newer(99)));
+        assert!(
+            matches!(status_of("{\"schema\":0,\"id\":1}"), Record::Broken(why) if why.contains("schema 0"))
+        );
         assert!(matches!(read_status(&ProcessDir::at("/does/not/exist".into())), Record::Missing));
+    }
+
+    #[test]
+    fn an_older_schema_goes_through_every_step_to_todays() {
+        let steps: &[Step] = &[
+            |object| {
+                if let Some(line) = object.remove("cmd") {
+                    object.insert("command".into(), line);
+                }
+            },
+            |object| {
+                object.insert("tries".into(), 3.into());
+            },
+        ];
+        let object = |schema: u32, name: &str| {
+            Map::from_iter([("schema".to_owned(), schema.into()), (name.to_owned(), "x".into())])
+        };
+        let three = serde_json::json!({ "schema": 3, "command": "x", "tries": 3 });
+        assert_eq!(migrate(object(1, "cmd"), 1, steps).as_ref(), Some(&three));
+        assert_eq!(migrate(object(2, "command"), 2, steps), Some(three));
+        assert_eq!(migrate(object(0, "cmd"), 0, steps), None, "there never was one");
+    }
+
+    #[test]
+    fn every_older_schema_has_a_step() {
+        for steps in [Spec::STEPS, Status::STEPS, crate::store::StickyPorts::STEPS] {
+            assert_eq!(steps.len() + 1, SCHEMA as usize);
+        }
     }
 }
