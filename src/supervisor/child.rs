@@ -16,19 +16,21 @@ use crate::sys::{fd, spawn};
 /// `ENOEXEC`: the same number on Linux and macOS.
 const NOT_A_PROGRAM: i32 = 8;
 
-/// Opens the live log of `spec` for appending, made when missing.
+/// Opens the live log of `spec` for appending, made when missing, and its directory too: people throw logs away.
 ///
 /// # Errors
 /// When the file cannot be opened.
 pub(super) fn open_log(layout: &Layout, spec: &Spec) -> Result<File> {
     let path = layout.log(&spec.name);
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|error| Error::io("open", &path, &error))
+    let open = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path);
+    let opened = match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            layout.create()?;
+            open()
+        }
+        other => other,
+    };
+    opened.map_err(|error| Error::io("open", &path, &error))
 }
 
 /// Executes the program of `spec` with `env`, its output going to `log`.

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::kit::{User, eventually, free_port};
+use crate::kit::{User, eventually, free_port, text};
 
 #[test]
 fn the_same_twice_is_one_process_and_another_command_under_its_name_is_a_conflict() {
@@ -79,4 +79,21 @@ fn what_waits_for_its_next_try_is_not_said_to_run() {
         assert_eq!(ran.code, 0, "{ran:?}");
         ran.stdout.starts_with("It failed and is about to be started again: p (TSM ID: 0)")
     });
+}
+
+#[test]
+fn it_runs_again_where_the_logs_and_their_directory_were_thrown_away() {
+    let user = User::new();
+    let throw_away =
+        || ["logs", "pids"].map(|dir| std::fs::remove_dir_all(user.tsm_dir().join(dir)).unwrap());
+    let hello = || eventually("it writes its log", || text(&user.log("p")) == "hello\n");
+    user.ok(&["start", "--name", "p", "sh", "-c", "echo hello; exec sleep 600"]);
+    hello();
+    throw_away();
+    user.ok(&["restart", "p"]).says("Restarted: p (TSM ID: 0");
+    hello();
+    user.ok(&["stop", "p"]);
+    throw_away();
+    user.ok(&["start", "p"]).says("Started: p (TSM ID: 0");
+    hello();
 }
