@@ -11,6 +11,7 @@ use super::stop::say_killed;
 use crate::error::{Error, Result};
 use crate::inspect::View;
 use crate::model::Name;
+use crate::store::{self, Record};
 use crate::sys::lock::Lock;
 use crate::sys::unix;
 
@@ -99,7 +100,7 @@ pub(super) fn cleanup(context: &Context, args: &CleanupArgs) -> Result<()> {
     let mut outcome = context.outcome();
     let mut done = Vec::new();
     for view in all.iter().filter(|view| !view.status.live()) {
-        match forget(context, view, args.purge) {
+        match readable(view).and_then(|()| forget(context, view, args.purge)) {
             Ok(()) => {
                 if !args.json {
                     context.output.line(&format!("Removed: {} ({})", view.title(), view.status))?;
@@ -121,6 +122,17 @@ pub(super) fn cleanup(context: &Context, args: &CleanupArgs) -> Result<()> {
         context.output.line(&format!("Checked {} {processes}, removed {}", all.len(), done.len()))?;
     }
     outcome.done()
+}
+
+/// Makes sure that what nobody named is not thrown away because it is of a newer TSM: what it says is not known here.
+fn readable(view: &View) -> Result<()> {
+    if let newer @ Record::Newer(_) = store::read_spec(&view.dir) {
+        newer.required(&view.dir.spec())?;
+    }
+    if let newer @ Record::Newer(_) = store::read_status(&view.dir) {
+        newer.required(&view.dir.status())?;
+    }
+    Ok(())
 }
 
 /// Forgets a process that does not run.

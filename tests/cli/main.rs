@@ -7,6 +7,7 @@ mod callers;
 mod cd;
 mod checkout;
 mod child;
+mod compat;
 mod complete;
 mod complete_bash;
 mod complete_fish;
