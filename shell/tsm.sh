@@ -325,6 +325,7 @@ function tetra_tsm_enable() { tsm enable "$@"; }
 function tetra_tsm_disable() { tsm disable "$@"; }
 function tetra_tsm_show() { tsm show "$@"; }
 function tetra_tsm_save() { tsm save "$@"; }
+function tetra_tsm_import() { tsm import "$@"; }
 function tetra_tsm_startup() { tsm startup "$@"; }
 function tetra_tsm_patterns() { tsm patterns "$@"; }
 function tetra_tsm_ports() { tsm ports "$@"; }
@@ -340,7 +341,7 @@ function tetra_tsm_repl() { tsm repl "$@"; }
 function _tsm_with_public() {
     "$@" tsm tetra_tsm_start tetra_tsm_stop tetra_tsm_restart tetra_tsm_list tetra_tsm_delete tetra_tsm_kill \
         tetra_tsm_logs tetra_tsm_info tetra_tsm_env tetra_tsm_cleanup tetra_tsm_enable \
-        tetra_tsm_disable tetra_tsm_show tetra_tsm_save tetra_tsm_startup tetra_tsm_patterns tetra_tsm_ports \
+        tetra_tsm_disable tetra_tsm_show tetra_tsm_save tetra_tsm_import tetra_tsm_startup tetra_tsm_patterns tetra_tsm_ports \
         tetra_tsm_socket tetra_tsm_ipc tetra_tsm_doctor tetra_tsm_why tetra_tsm_with tetra_tsm_repl
 }
 _tsm_with_public builtin export -f

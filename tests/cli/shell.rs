@@ -12,13 +12,14 @@ const SOURCE: &str = "\\builtin source \"$CO/shell/tsm.sh\"\n";
 const GLOBALS: [&str; 7] =
     ["MOD_DIR", "MOD_SRC", "TSM_DIR", "TSM_LOGS_DIR", "TSM_PIDS_DIR", "TSM_PROCESSES_DIR", "TSM_SRC"];
 
-const PUBLIC: [&str; 24] = [
+const PUBLIC: [&str; 25] = [
     "tetra_tsm_cleanup",
     "tetra_tsm_delete",
     "tetra_tsm_disable",
     "tetra_tsm_doctor",
     "tetra_tsm_enable",
     "tetra_tsm_env",
+    "tetra_tsm_import",
     "tetra_tsm_info",
     "tetra_tsm_ipc",
     "tetra_tsm_kill",
