@@ -11,6 +11,7 @@ mod delete;
 mod doctor;
 mod end;
 mod env;
+mod events;
 mod foreign;
 mod import;
 mod info;
@@ -88,6 +89,7 @@ enum Verb {
     Ports(ports::Args),
     Env(env::Args),
     Why(why::Args),
+    Events(events::Args),
     Enable(services::EnableArgs),
     Disable(services::DisableArgs),
     Show(services::ShowArgs),
@@ -184,6 +186,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<u8> {
         Verb::Ports(args) => ports::run(context, &args),
         Verb::Env(args) => env::run(context, &args),
         Verb::Why(args) => why::run(context, &args),
+        Verb::Events(args) => events::run(context, &args),
         Verb::Enable(args) => services::enable(context, &args),
         Verb::Disable(args) => services::disable(context, &args),
         Verb::Show(args) => services::show(context, &args),

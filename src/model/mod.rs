@@ -1,5 +1,6 @@
 //! The words of TSM as types: parsed once, then trusted. Knows only std and serde, and nothing above it.
 
+mod event;
 mod exit;
 mod identity;
 mod kind;
@@ -10,6 +11,7 @@ mod spec;
 mod state;
 mod status;
 
+pub use event::{Event, Happening};
 pub use exit::Exit;
 pub use identity::{Identity, Pid};
 pub use kind::Kind;

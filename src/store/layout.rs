@@ -36,6 +36,11 @@ impl Layout {
         self.root.join("runtime/ports.json")
     }
 
+    /// The journal of events.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("runtime/events.jsonl")
+    }
+
     /// The parent of all process directories.
     pub fn processes(&self) -> PathBuf {
         self.root.join("runtime/processes")

@@ -4,12 +4,14 @@
 
 mod atomic;
 mod entry;
+mod journal;
 mod layout;
 mod ports;
 mod record;
 
 pub use atomic::{Durability, write, write_new};
 pub use entry::{Entry, entries, entry};
+pub use journal::{Journal, record};
 pub use layout::{Layout, ProcessDir};
 pub use ports::StickyPorts;
 pub use record::{Record, read_spec, read_status, write_spec, write_status};

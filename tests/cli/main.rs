@@ -24,6 +24,7 @@ mod edges;
 mod env;
 mod env_files;
 mod env_load;
+mod events;
 mod first;
 mod functions;
 mod import;

@@ -43,13 +43,14 @@ impl Supervisor {
             .map_or_else(|| clock::wall_ms().saturating_sub(age_ms), |status| status.started_ms);
         self.run = self.run.max(1);
         self.run_log = before.as_ref().map_or(0, |status| status.run_log);
+        let before_it = self.machine.state();
         let adopted = Event::Adopted {
             ready: running.ready,
             followed: running.followed,
             exit: before.and_then(|status| status.exit),
         };
         self.machine.go_on_from(restarts);
-        for effect in self.machine.on(adopted, now) {
+        for effect in self.machine.on(adopted.clone(), now) {
             self.perform(effect, now);
         }
         if !running.ready {
@@ -57,6 +58,7 @@ impl Supervisor {
                 self.spec.port.filter(|_| self.spec.kind == Kind::Port).map(|port| Probe::new(port, now));
         }
         self.publish()?;
+        self.report(&adopted, before_it);
         self.write_pid_file();
         Ok(())
     }

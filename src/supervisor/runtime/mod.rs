@@ -4,6 +4,7 @@ mod adopted;
 mod answers;
 mod log;
 mod publish;
+mod report;
 mod role;
 mod runs;
 
@@ -26,7 +27,7 @@ use super::waiters::Waiters;
 use crate::control::server::Server;
 use crate::envfile;
 use crate::error::{Error, Result};
-use crate::model::{Identity, Killed, Kind, Pid, Spec, Status};
+use crate::model::{Identity, Killed, Kind, Pid, Spec, State, Status};
 use crate::store::{self, Layout, ProcessDir};
 use crate::sys::lock::Lock;
 use crate::sys::pidfd::Handle;
@@ -56,6 +57,8 @@ struct Supervisor {
     main: Option<Identity>,
     /// The hold on a main process that is not a child of this supervisor.
     watch: Option<Handle>,
+    /// The PID of the main process that ended last.
+    ended_pid: Option<i32>,
     log: Rc<fs::File>,
     rotator: Rotator,
     probe: Option<Probe>,
@@ -125,6 +128,7 @@ impl Supervisor {
             checks: Vec::new(),
             main: None,
             watch: None,
+            ended_pid: None,
             log: Rc::new(log),
             probe: None,
             reader: None,
@@ -159,6 +163,7 @@ impl Supervisor {
             self.tidy();
             return Err(error);
         }
+        self.report(&Event::Spawned, State::Starting);
         Ok(())
     }
 
@@ -275,7 +280,10 @@ impl Supervisor {
     fn feed(&mut self, event: Event, now: u64) {
         let mut next = Some(event);
         while let Some(event) = next.take() {
-            for effect in self.machine.on(event, now) {
+            let before = self.machine.state();
+            let effects = self.machine.on(event.clone(), now);
+            self.report(&event, before);
+            for effect in effects {
                 next = self.perform(effect, now).or(next);
             }
         }

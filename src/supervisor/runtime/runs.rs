@@ -144,7 +144,7 @@ impl Supervisor {
             return self.env_read(code, now);
         }
         if let Some(exit) = main_exit {
-            self.main = None;
+            self.ended_pid = self.main.take().map(|main| main.pid.get());
             self.watch = None;
             self.write_pid_file();
             let leftovers = !self.tree.is_empty(children);
