@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod control;
+pub mod daemon;
 pub mod envfile;
 pub mod error;
 pub mod inspect;
