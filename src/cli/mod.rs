@@ -6,6 +6,7 @@ mod complete;
 mod completions;
 mod confirm;
 mod context;
+mod daemon;
 mod declared;
 mod delete;
 mod doctor;
@@ -19,12 +20,14 @@ mod lifeline;
 mod list;
 mod logs;
 mod man;
+mod metrics;
 mod output;
 mod patterns;
 mod ports;
 mod refs;
 mod repl;
 mod restart;
+mod rpc;
 mod save;
 mod services;
 mod settings;
@@ -90,6 +93,9 @@ enum Verb {
     Env(env::Args),
     Why(why::Args),
     Events(events::Args),
+    Daemon(daemon::Args),
+    Rpc(rpc::Args),
+    Metrics(metrics::Args),
     Enable(services::EnableArgs),
     Disable(services::DisableArgs),
     Show(services::ShowArgs),
@@ -187,6 +193,9 @@ fn dispatch(context: &Context, verb: Verb) -> Result<u8> {
         Verb::Env(args) => env::run(context, &args),
         Verb::Why(args) => why::run(context, &args),
         Verb::Events(args) => events::run(context, &args),
+        Verb::Daemon(args) => daemon::run(context, &args),
+        Verb::Rpc(args) => rpc::run(context, &args),
+        Verb::Metrics(args) => metrics::run(context, &args),
         Verb::Enable(args) => services::enable(context, &args),
         Verb::Disable(args) => services::disable(context, &args),
         Verb::Show(args) => services::show(context, &args),

@@ -21,6 +21,9 @@ pub(super) struct EnableArgs {
     /// Service definitions.
     #[arg(required = true, value_name = "SERVICE")]
     names: Vec<String>,
+    /// Print a JSON array of what was done.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Take services off the list of those started at boot.
@@ -30,6 +33,9 @@ pub(super) struct DisableArgs {
     /// Service definitions.
     #[arg(required = true, value_name = "SERVICE")]
     names: Vec<String>,
+    /// Print a JSON array of what was done.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Show a service definition.
@@ -108,28 +114,41 @@ fn name_of(text: &str) -> Result<Name> {
 }
 
 pub(super) fn enable(context: &Context, args: &EnableArgs) -> Result<()> {
-    change(context, &args.names, "Enabled", "Already enabled", Catalog::enable)
+    change(context, &args.names, args.json, ["enabled", "already enabled"], Catalog::enable)
 }
 
 pub(super) fn disable(context: &Context, args: &DisableArgs) -> Result<()> {
-    change(context, &args.names, "Disabled", "Not enabled", Catalog::disable)
+    change(context, &args.names, args.json, ["disabled", "not enabled"], Catalog::disable)
+}
+
+/// What was done to the mark of one service; also the object of `--json`.
+#[derive(Debug, Serialize)]
+struct Marked<'a> {
+    name: &'a str,
+    done: &'static str,
 }
 
 fn change(
     context: &Context,
     names: &[String],
-    done: &str,
-    already: &str,
+    json: bool,
+    [done, already]: [&'static str; 2],
     act: impl Fn(&Catalog, &Name) -> Result<bool>,
 ) -> Result<()> {
     let mut outcome = context.outcome();
-    for text in names {
-        let changed = name_of(text).and_then(|name| act(&catalog(context), &name));
-        match changed {
-            Ok(changed) => {
-                context.output.line(&format!("{}: {text}", if changed { done } else { already }))?;
-            }
+    let mut all = Vec::new();
+    for name in names {
+        match name_of(name).and_then(|name| act(&catalog(context), &name)) {
+            Ok(changed) => all.push(Marked { name, done: if changed { done } else { already } }),
             Err(error) => outcome.failed(&error),
+        }
+    }
+    if json {
+        context.output.json(&all)?;
+    } else {
+        for Marked { name, done } in all {
+            let (first, rest) = done.split_at(1);
+            context.output.line(&format!("{}{rest}: {name}", first.to_uppercase()))?;
         }
     }
     outcome.done()

@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub(super) noninteractive: bool,
     /// `SHELL`.
     pub(super) shell: Option<PathBuf>,
+    /// `TSM_DAEMON=never`: no verb starts the daemon on its own account.
+    pub(super) no_daemon: bool,
     /// `NO_COLOR`.
     pub(super) no_color: Option<String>,
     /// `CLICOLOR_FORCE`.
@@ -68,6 +70,7 @@ impl Settings {
             pm2_home: var("PM2_HOME").map(PathBuf::from),
             noninteractive: var("TSM_NONINTERACTIVE").is_some(),
             shell: var("SHELL").map(PathBuf::from),
+            no_daemon: var("TSM_DAEMON").is_some_and(|value| value == "never"),
             no_color: text("NO_COLOR"),
             clicolor_force: text("CLICOLOR_FORCE"),
             force_color: text("FORCE_COLOR"),

@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Return as soon as all run; the default where standard output is not a terminal.
     #[arg(long)]
     no_wait: bool,
+    /// Leave alone what was stopped by hand: as the daemon does.
+    #[arg(long)]
+    boot: bool,
     /// Print a JSON array.
     #[arg(long)]
     json: bool,
@@ -76,7 +79,11 @@ impl Told {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
-    let services = services::enabled(context)?;
+    let mut services = services::enabled(context)?;
+    if args.boot {
+        let stopped = stopped(context);
+        services.retain(|entry| Name::parse(&entry.name).map_or(true, |name| !stopped.contains(&name)));
+    }
     if services.is_empty() {
         if args.json {
             return context.output.json(&[(); 0]);
@@ -103,6 +110,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         .filter_map(|report| Some(report.failure.as_ref()?.kind))
         .max_by_key(|kind| kind.exit_code());
     worst.map_or(Ok(()), |kind| Err(Error::new(kind, "")))
+}
+
+/// The services whose process was stopped and not started again.
+fn stopped(context: &Context) -> Vec<Name> {
+    let views = glance(&context.layout);
+    let stopped = views.iter().filter(|view| view.status == State::Stopped);
+    stopped
+        .filter_map(|view| match store::read_spec(&view.dir).found()?.origin {
+            Origin::Service(name) => Some(name),
+            Origin::Command => None,
+        })
+        .collect()
 }
 
 /// The services that run, whatever their definitions have become.

@@ -1,14 +1,14 @@
 //! The framing of the daemon's socket: one JSON text a line, at most 1 MiB each.
 
 /// The longest frame, in bytes, its newline not counted.
-pub const MAX_FRAME: usize = 1 << 20;
+pub(super) const MAX_FRAME: usize = 1 << 20;
 
 /// How long a frame may take from its first byte to its newline, in milliseconds.
-pub const FRAME_MS: u64 = 30_000;
+pub(super) const FRAME_MS: u64 = 30_000;
 
 /// Collects bytes into frames.
 #[derive(Debug, Default)]
-pub struct Frames {
+pub(super) struct Frames {
     bytes: Vec<u8>,
     /// Where the first frame that was not handed out begins.
     from: usize,
@@ -20,11 +20,11 @@ pub struct Frames {
 
 /// A frame was longer than [`MAX_FRAME`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong;
+pub(super) struct TooLong;
 
 impl Frames {
     /// Adds what was read at `now` (monotonic milliseconds).
-    pub fn push(&mut self, bytes: &[u8], now: u64) {
+    pub(super) fn push(&mut self, bytes: &[u8], now: u64) {
         if self.since.is_none() && !bytes.is_empty() {
             self.since = Some(now);
         }
@@ -35,7 +35,7 @@ impl Frames {
     ///
     /// # Errors
     /// When the frame, whole or not, is over the limit.
-    pub fn next_frame(&mut self, now: u64) -> Result<Option<&[u8]>, TooLong> {
+    pub(super) fn next_frame(&mut self, now: u64) -> Result<Option<&[u8]>, TooLong> {
         loop {
             let unseen = &self.bytes[self.looked..];
             let Some(at) = unseen.iter().position(|byte| *byte == b'\n') else {
@@ -70,7 +70,7 @@ impl Frames {
     }
 
     /// When the unfinished frame has taken too long, in monotonic milliseconds.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(super) fn deadline(&self) -> Option<u64> {
         self.since.map(|since| since + FRAME_MS)
     }
 }

@@ -1,14 +1,14 @@
 //! How many requests a connection may make: a bucket that fills by time (pure).
 
 /// Requests a second that a connection may make for ever.
-pub const PER_SECOND: u64 = 100;
+pub(super) const PER_SECOND: u64 = 100;
 
 /// How many it may make at once after a rest.
-pub const BURST: u64 = 200;
+pub(super) const BURST: u64 = 200;
 
 /// The requests that one connection still has.
 #[derive(Clone, Copy, Debug)]
-pub struct Bucket {
+pub(super) struct Bucket {
     /// In thousandths of a request, so that a millisecond's share is a whole number.
     thousandths: u64,
     /// When it was filled last, in monotonic milliseconds.
@@ -17,7 +17,7 @@ pub struct Bucket {
 
 impl Bucket {
     /// A full one at `now`.
-    pub fn new(now: u64) -> Self {
+    pub(super) fn new(now: u64) -> Self {
         Bucket { thousandths: BURST * 1000, at: now }
     }
 
@@ -25,7 +25,7 @@ impl Bucket {
     ///
     /// # Errors
     /// After how many milliseconds there will be one.
-    pub fn take(&mut self, now: u64) -> Result<(), u64> {
+    pub(super) fn take(&mut self, now: u64) -> Result<(), u64> {
         let since = now.saturating_sub(self.at);
         self.at = now.max(self.at);
         self.thousandths = (self.thousandths + since.saturating_mul(PER_SECOND)).min(BURST * 1000);

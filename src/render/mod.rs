@@ -5,6 +5,7 @@
 pub mod error;
 pub mod human;
 pub mod json;
+pub mod prometheus;
 pub mod sanitize;
 pub mod shell_load;
 pub mod shell_quote;

@@ -36,6 +36,11 @@ impl Layout {
         self.root.join("runtime/ports.json")
     }
 
+    /// The files of the optional daemon.
+    pub fn daemon(&self) -> DaemonFiles {
+        DaemonFiles { dir: self.root.join("daemon") }
+    }
+
     /// The journal of events.
     pub fn journal(&self) -> PathBuf {
         self.root.join("runtime/events.jsonl")
@@ -233,5 +238,51 @@ impl ProcessDir {
     /// Where the program's standard input is made.
     pub fn stdin(&self) -> PathBuf {
         self.dir.join("stdin")
+    }
+}
+
+/// The files of the optional daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaemonFiles {
+    dir: PathBuf,
+}
+
+impl DaemonFiles {
+    /// Makes their directory, for this user only.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(&self) -> Result<()> {
+        create_dir(&self.dir)
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where it answers.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("daemon.sock")
+    }
+
+    /// Held as long as it lives.
+    pub fn lock(&self) -> PathBuf {
+        self.dir.join("daemon.lock")
+    }
+
+    /// Its PID, for scripts.
+    pub fn pid(&self) -> PathBuf {
+        self.dir.join("daemon.pid")
+    }
+
+    /// What it is.
+    pub fn state(&self) -> PathBuf {
+        self.dir.join("daemon.state")
+    }
+
+    /// What it has to say.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("daemon.log")
     }
 }

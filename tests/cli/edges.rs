@@ -5,12 +5,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use, beside itself. All may use what [`COMMON`] names.
-const MAP: [(&str, &[&str]); 15] = [
+const MAP: [(&str, &[&str]); 16] = [
     ("main", &["cli"]),
     (
         "cli",
-        &["control", "envfile", "inspect", "logs", "plan", "render", "service", "store", "supervisor", "sys"],
+        &[
+            "control",
+            "daemon",
+            "envfile",
+            "inspect",
+            "logs",
+            "plan",
+            "render",
+            "service",
+            "store",
+            "supervisor",
+            "sys",
+        ],
     ),
+    ("daemon", &["inspect", "render", "store", "sys"]),
     ("supervisor", &["control", "envfile", "inspect", "store", "sys"]),
     ("inspect", &["control", "store", "sys"]),
     ("service", &["envfile", "render", "store", "sys"]),

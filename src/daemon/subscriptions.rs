@@ -1,0 +1,172 @@
+//! Who wants to be told of events and log lines as they come.
+
+use std::io::{BufRead, BufReader};
+use std::process::Child;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use serde_json::{Map, Value, json};
+
+use super::methods::Method;
+use super::params::Events;
+use super::protocol::{self, Failure, code};
+use super::server::{Server, Token};
+use crate::model::Event;
+use crate::store::{Journal, Layout};
+use crate::sys::run;
+use crate::sys::wake::Waker;
+
+/// The most subscriptions of all clients together.
+const MOST: usize = 64;
+
+/// How many log lines of one subscription wait for the loop; then its reader waits.
+const LINES: usize = 1024;
+
+/// One subscription.
+#[derive(Debug)]
+struct Subscription {
+    id: u64,
+    to: Token,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// Events after a number; `begun` once what was before is sent.
+    Events { wanted: Events, seq: u64, begun: bool },
+    /// The lines of a `tsm logs -f`.
+    Logs { child: Child, lines: Receiver<Value>, count: u64 },
+}
+
+/// All subscriptions.
+#[derive(Debug)]
+pub(super) struct Subscriptions {
+    all: Vec<Subscription>,
+    next: u64,
+    waker: Waker,
+}
+
+impl Subscriptions {
+    pub(super) fn new(waker: Waker) -> Self {
+        Subscriptions { all: Vec::new(), next: 1, waker }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    fn add(&mut self, to: Token, what: What) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        self.all.push(Subscription { id, to, what });
+        id
+    }
+
+    fn full(&self) -> Result<(), Failure> {
+        if self.all.len() < MOST {
+            return Ok(());
+        }
+        Err(Failure::new(code::LIMIT, "busy", format!("there are {MOST} subscriptions")).limit(MOST as u64))
+    }
+
+    /// Events after `wanted.since`, else after `now`.
+    pub(super) fn add_events(&mut self, to: Token, wanted: Events, now: u64) -> Result<Value, Failure> {
+        self.full()?;
+        let (seq, begun) = wanted.since.map_or((now, true), |since| (since, false));
+        let id = self.add(to, What::Events { wanted, seq, begun });
+        Ok(json!({"subscription": id, "seq": seq}))
+    }
+
+    /// The lines of logs.
+    pub(super) fn add_logs(
+        &mut self,
+        to: Token,
+        method: &Method,
+        params: &Map<String, Value>,
+    ) -> Result<Value, Failure> {
+        self.full()?;
+        let words = method.words(params)?;
+        let failed = |error: &std::io::Error| {
+            Failure::new(code::VERB - 1, "failed", format!("cannot follow: {}", crate::error::plain(error)))
+        };
+        let mut child = run::own_stream(&words).map_err(|error| failed(&error))?;
+        let (send, lines) = sync_channel(LINES);
+        if let Some(out) = child.stdout.take() {
+            let waker = self.waker.clone();
+            let read = move || read_lines(BufReader::new(out), &send, &waker);
+            std::thread::Builder::new().stack_size(128 * 1024).spawn(read).map_err(|error| failed(&error))?;
+        }
+        let id = self.add(to, What::Logs { child, lines, count: 0 });
+        Ok(json!({"subscription": id}))
+    }
+
+    /// After the answer to `token`: what a new subscription has missed.
+    pub(super) fn began(&mut self, token: Token, server: &mut Server, layout: &Layout) {
+        for one in self.all.iter_mut().filter(|one| one.to == token) {
+            let What::Events { wanted, seq, begun } = &mut one.what else { continue };
+            if std::mem::replace(begun, true) {
+                continue;
+            }
+            if let Ok(events) = Journal::after(layout, *seq).read() {
+                tell(one.id, token, wanted, seq, &events, server);
+            }
+        }
+    }
+
+    /// Tells of events, each once.
+    pub(super) fn events(&mut self, events: &[Event], server: &mut Server) {
+        for one in &mut self.all {
+            if let What::Events { wanted, seq, .. } = &mut one.what {
+                tell(one.id, one.to, wanted, seq, events, server);
+            }
+        }
+        self.drop_gone(server);
+    }
+
+    /// Passes on the log lines that have come.
+    pub(super) fn lines(&mut self, server: &mut Server) {
+        for one in &mut self.all {
+            let What::Logs { lines, count, .. } = &mut one.what else { continue };
+            for mut line in lines.try_iter().take(LINES) {
+                *count += 1;
+                if let Value::Object(fields) = &mut line {
+                    fields.insert("subscription".into(), one.id.into());
+                    fields.insert("seq".into(), (*count).into());
+                }
+                server.send(one.to, &protocol::notification("log", &line));
+            }
+        }
+        self.drop_gone(server);
+    }
+
+    fn drop_gone(&mut self, server: &Server) {
+        self.all.retain_mut(|one| {
+            let stays = server.has(one.to);
+            if !stays && let What::Logs { child, .. } = &mut one.what {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            stays
+        });
+    }
+}
+
+fn tell(id: u64, to: Token, wanted: &Events, seq: &mut u64, events: &[Event], server: &mut Server) {
+    for event in events.iter().filter(|event| event.seq > *seq) {
+        if wanted.name.as_ref().is_none_or(|name| event.name.as_str() == name) {
+            let params = json!({"subscription": id, "event": event});
+            server.send(to, &protocol::notification("event", &params));
+        }
+    }
+    *seq = events.last().map_or(*seq, |last| last.seq.max(*seq));
+}
+
+fn read_lines(out: impl BufRead, send: &SyncSender<Value>, waker: &Waker) {
+    for line in out.split(b'\n') {
+        let Ok(line) = line else { return };
+        let Ok(value) = serde_json::from_slice(&line) else { continue };
+        if send.send(value).is_err() {
+            return;
+        }
+        waker.wake();
+    }
+}

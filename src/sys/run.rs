@@ -1,0 +1,46 @@
+//! Running this very program as a child and collecting what it prints.
+
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// What a run has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code; 128 and more for a signal, as a shell counts.
+    pub code: i32,
+    /// What it has printed.
+    pub stdout: Vec<u8>,
+    /// What it has said beside that.
+    pub stderr: Vec<u8>,
+}
+
+fn command(words: &[String], dir: Option<&Path>) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    // An option and no variable, because what it starts inherits its environment.
+    command.arg("--color=never").args(words);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(dir) = dir {
+        command.current_dir(dir);
+    }
+    Ok(command)
+}
+
+/// Runs `tsm` with these words to its end.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn own(words: &[String], dir: Option<&Path>) -> io::Result<Ran> {
+    use std::os::unix::process::ExitStatusExt;
+    let output = command(words, dir)?.output()?;
+    let code = output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal));
+    Ok(Ran { code: code.unwrap_or(1), stdout: output.stdout, stderr: output.stderr })
+}
+
+/// Starts `tsm` with these words; its standard output is to be read, its standard error goes nowhere.
+///
+/// # Errors
+/// As [`own`].
+pub fn own_stream(words: &[String]) -> io::Result<Child> {
+    command(words, None)?.stderr(Stdio::null()).spawn()
+}
