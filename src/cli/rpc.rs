@@ -61,13 +61,14 @@ mod tests {
     use super::*;
 
     /// Verbs that are of use to somebody who sits there, or are the daemon's own door.
-    const NO_METHOD: [&str; 13] = [
+    const NO_METHOD: [&str; 14] = [
         "api",
         "cd",
         "completions",
         "daemon",
         "events",
         "help",
+        "import",
         "ipc",
         "man",
         "metrics",

@@ -192,7 +192,13 @@ fn line_of(typed: &[String]) -> String {
     match typed {
         // One word was split, or left to bash, as the definition's will be.
         [line] => line.clone(),
-        words => shell_quote::join(words),
+        [first, rest @ ..] => {
+            let line = shell_quote::join(typed);
+            // In quotes a shell's own word is a program again, as it was among several.
+            let means_bash = !plan::same_command(std::slice::from_ref(&line), typed);
+            if means_bash { format!("'{first}' {}", shell_quote::join(rest)) } else { line }
+        }
+        [] => String::new(),
     }
 }
 
@@ -298,6 +304,7 @@ mod tests {
     fn a_line_stays_as_typed_and_words_get_only_the_quotes_they_need() {
         for (typed, line) in [
             (&["npm run dev && x"][..], "npm run dev && x"),
+            (&["exec", "a b"], "'exec' 'a b'"),
             (&["npm", "run", "dev"], "npm run dev"),
             (&["bash", "-c", "a && b"], "bash -c 'a && b'"),
             (&["A=1", "node", "--x=2"], "'A=1' node --x=2"),

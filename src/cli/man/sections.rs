@@ -38,6 +38,7 @@ pub(super) const ENVIRONMENT: &[Entry] = &[
     ("TERM", "dumb: no colours."),
     ("COLUMNS", "How wide tables are where standard output is no terminal; uncut unless it is set."),
     ("PM2_HOME", "Where tsm import pm2 finds what pm2 save wrote; ~/.pm2 unless it is set."),
+    ("TSM_DAEMON", "never: no verb starts the daemon on its own account."),
     ("TSM_SHELL_PID", "Set by the shell layer for each call: whose end --with-shell means."),
     ("SHELL", "What runs a line that begins with ! in tsm repl; /bin/sh unless it is set."),
 ];
