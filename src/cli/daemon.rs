@@ -1,19 +1,17 @@
 //! `tsm daemon`: the life of the optional daemon.
 
-use std::fs::File;
-use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::life::{self, Ended, is_older};
 use crate::daemon::client::{Client, Presence, presence};
 use crate::daemon::{self, Options};
-use crate::error::{Error, Kind, Result, plain};
+use crate::error::{Error, Kind, Result};
 use crate::render::human;
-use crate::supervisor::environment;
-use crate::sys::{lock, poll, spawn};
 
 /// Run the daemon: boot, adoption, events and a JSON API.
 ///
@@ -77,12 +75,6 @@ struct RunArgs {
     unlimited: bool,
 }
 
-/// How long a daemon may take to answer after it was started, and to end.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long the end may take, with the verbs under way.
-const ENDING: Duration = Duration::from_secs(60);
-
 /// The object of `status` and its like.
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -97,98 +89,38 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         What::Start(args) => start(context, args.json),
         What::Stop(args) => stop(context, args),
         What::Restart(args) => {
-            end(context, false)?;
+            if life::end(context)? == Ended::Forced {
+                context.output.remark("the daemon did not answer; it was ended by a signal");
+            }
             start(context, args.json)
         }
         What::Status(args) => status(context, args.json),
         What::Ping(args) => ping(context, args.json),
         What::Logs(args) => logs(context, args.lines),
         What::Run(args) => {
+            // It must keep no directory busy, and what it starts without one begins where a login does.
+            let home = context.settings.home.as_deref().unwrap_or(Path::new("/"));
+            let _ = std::env::set_current_dir(home).or_else(|_| std::env::set_current_dir("/"));
             daemon::run(&context.layout, Options { unlimited: args.unlimited, no_startup: args.no_startup })
         }
     }
 }
 
-/// A connection to the daemon, which is started when it does not run, unless `TSM_DAEMON=never`.
-///
-/// # Errors
-/// Unreachable when it is not to be started, or does not come up.
-pub(super) fn client(context: &Context) -> Result<Client> {
-    let files = context.layout.daemon();
-    if let Presence::Running(status) = presence(&files) {
-        if !is_older(&status) {
-            return Client::connect(&files);
-        }
-        context.output.remark("the daemon is of an older tsm; it is replaced");
-        end(context, false)?;
-    } else if context.settings.no_daemon {
-        return Err(Error::new(
-            Kind::Unreachable,
-            "the daemon does not run, and TSM_DAEMON=never forbids to start it",
-        )
-        .hint("tsm daemon start"));
-    } else {
-        context.output.remark("starting the daemon (TSM_DAEMON=never forbids that)");
-    }
-    launch(context)?;
-    Client::connect_patiently(&files)
-}
-
-/// True when the daemon that answered is of an older version than this program.
-fn is_older(status: &Value) -> bool {
-    let numbers =
-        |text: &str| text.split(['.', '-']).map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>();
-    let theirs = status["version"].as_str().unwrap_or("0");
-    numbers(theirs) < numbers(env!("CARGO_PKG_VERSION"))
-}
-
 fn start(context: &Context, json: bool) -> Result<()> {
-    let files = context.layout.daemon();
-    match presence(&files) {
-        Presence::Running(status) if !is_older(&status) => {
-            return show(context, json, "Already running", status);
+    let mut said = "Started the daemon".to_owned();
+    match presence(&context.layout.daemon()) {
+        Presence::Running(status) if is_older(&status) => {
+            said = format!("Replaced the daemon of version {}", life::version(&status));
+            life::end(context)?;
         }
-        Presence::Running(_) => {
-            end(context, false)?;
+        Presence::Running(status) => return show(context, json, "Already running", status),
+        Presence::Refuses(failure) => {
+            return show(context, json, "Already running", life::written_down(context, &failure));
         }
         Presence::Absent => {}
-        Presence::Unresponsive => {
-            return Err(Error::new(Kind::Unreachable, "the daemon runs, but does not answer")
-                .hint("tsm daemon restart"));
-        }
+        Presence::Unresponsive => return Err(life::unresponsive()),
     }
-    let status = launch(context)?;
-    show(context, json, "Started the daemon", status)
-}
-
-/// Starts a daemon and waits until one answers: this one, or the one of somebody who was faster.
-fn launch(context: &Context) -> Result<Value> {
-    let files = context.layout.daemon();
-    files.create()?;
-    let failed = |what: &str, error: &std::io::Error| {
-        Error::failed(format!("cannot start the daemon: {what}: {}", plain(error)))
-    };
-    let exe = std::env::current_exe().map_err(|error| failed("no path of this program", &error))?;
-    let null =
-        File::options().read(true).write(true).open("/dev/null").map_err(|e| failed("/dev/null", &e))?;
-    let argv = ["tsm", "daemon", "run"].map(std::ffi::OsString::from);
-    let mut env = environment::captured(std::env::vars_os());
-    env.retain(|(name, _)| name != "TSM_DIR");
-    env.push(("TSM_DIR".into(), context.layout.root().into()));
-    let fds = [null.as_fd(), null.as_fd(), null.as_fd()];
-    spawn::Command { program: &exe, argv: &argv, env: &env, fds: &fds }
-        .spawn()
-        .map_err(|error| failed(&exe.display().to_string(), &error))?;
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Presence::Running(status) = presence(&files) {
-            return Ok(status);
-        }
-        if Instant::now() >= end {
-            return Err(Error::failed("the daemon was started and does not answer").hint("tsm daemon logs"));
-        }
-        poll::pause(Duration::from_millis(2));
-    }
+    show(context, json, &said, life::launch(context)?)
 }
 
 fn show(context: &Context, json: bool, said: &str, status: Value) -> Result<()> {
@@ -201,86 +133,79 @@ fn show(context: &Context, json: bool, said: &str, status: Value) -> Result<()> 
 }
 
 fn stop(context: &Context, args: &StopArgs) -> Result<()> {
-    let ended = end(context, args.with_processes)?;
+    let ended = life::end(context)?;
+    let said = match ended {
+        Ended::None => "The daemon does not run",
+        Ended::Asked => "Stopped the daemon",
+        Ended::Forced => "Stopped the daemon, which did not answer, by a signal",
+    };
+    if !args.json {
+        context.output.line(said)?;
+    }
+    let processes =
+        if args.with_processes { Some(super::stop::everything(context, !args.json)?) } else { None };
     if args.json {
-        return context.output.json(&json!({"state": "stopped", "stopped": ended}));
+        let (done, _) = processes.as_ref().map_or((&[][..], true), |(done, good)| (&done[..], *good));
+        let stopped = ended != Ended::None;
+        context.output.json(&json!({"state": "stopped", "stopped": stopped, "processes": done}))?;
     }
-    context.output.line(if ended { "Stopped the daemon" } else { "The daemon does not run" })?;
-    if args.with_processes && !ended {
-        context.output.advise("the managed processes were left alone", "tsm stop all");
+    match processes {
+        // Each was said as it happened.
+        Some((_, false)) => Err(Error::failed("")),
+        _ => Ok(()),
     }
-    Ok(())
-}
-
-/// Ends the daemon and waits for that; false when none ran.
-fn end(context: &Context, with_processes: bool) -> Result<bool> {
-    let files = context.layout.daemon();
-    let held = || lock::is_held(&files.lock());
-    if !held() {
-        return Ok(false);
-    }
-    let asked = Client::connect_patiently(&files)
-        .and_then(|mut client| client.call("shutdown", &json!({"with_processes": with_processes})));
-    if let Err(error) = asked
-        && held()
-    {
-        return Err(error);
-    }
-    let limit = Instant::now() + ENDING;
-    while held() {
-        if Instant::now() >= limit {
-            return Err(Error::new(Kind::TimedOut, "the daemon does not end").hint("tsm daemon logs"));
-        }
-        poll::pause(Duration::from_millis(2));
-    }
-    Ok(true)
 }
 
 fn status(context: &Context, json: bool) -> Result<()> {
-    let files = context.layout.daemon();
-    match presence(&files) {
-        Presence::Running(status) => {
-            let older = is_older(&status);
-            if json {
-                return context.output.json(&Shown { state: "running", status });
-            }
-            let out = &context.output;
-            let field = |name: &str, value: String| out.line(&format!("  {name:<12}  {value}"));
-            out.line("The daemon runs")?;
-            field("pid", status["pid"].to_string())?;
-            field("version", status["version"].as_str().unwrap_or("?").to_owned())?;
-            field("up", human::span(status["uptime_ms"].as_u64().unwrap_or(0)))?;
-            field("socket", status["socket"].as_str().unwrap_or("?").to_owned())?;
-            field("requests", format!("{} ({} refused)", status["requests"], status["refused"]))?;
-            field(
-                "clients",
-                format!("{} ({} subscriptions)", status["connections"], status["subscriptions"]),
-            )?;
-            field("last event", status["seq"].to_string())?;
-            if older {
-                out.advise("it is of an older tsm than this one", "tsm daemon restart");
-            }
-            Ok(())
-        }
+    let out = &context.output;
+    let tell = |state: &'static str, mut status: Value| {
+        status["cli_version"] = env!("CARGO_PKG_VERSION").into();
+        out.json(&Shown { state, status })
+    };
+    match presence(&context.layout.daemon()) {
+        Presence::Running(status) if json => tell("running", status),
+        Presence::Running(status) => describe(context, &status),
         Presence::Absent => {
             if json {
-                context.output.json(&Shown { state: "not-running", status: json!({}) })?;
+                tell("not-running", json!({}))?;
             } else {
-                context.output.line("The daemon does not run")?;
+                out.line("The daemon does not run")?;
             }
             Err(Error::new(Kind::NotRunning, ""))
         }
         Presence::Unresponsive => {
             if json {
-                context.output.json(&Shown { state: "unresponsive", status: json!({}) })?;
+                tell("unresponsive", json!({}))?;
             }
-            Err(Error::new(
-                Kind::Unreachable,
-                "the daemon accepts connections, but does not answer within 2 s",
-            )
-            .hint("tsm daemon restart"))
+            Err(life::unresponsive())
+        }
+        Presence::Refuses(failure) => {
+            if json {
+                tell("refuses", life::written_down(context, &failure))?;
+            }
+            Err(failure.into_error())
         }
     }
+}
+
+fn describe(context: &Context, status: &Value) -> Result<()> {
+    let out = &context.output;
+    let field = |name: &str, value: String| out.line(&format!("  {name:<12}  {value}"));
+    out.line("The daemon runs")?;
+    field("pid", status["pid"].to_string())?;
+    field("version", life::version(status).to_owned())?;
+    field("up", human::span(status["uptime_ms"].as_u64().unwrap_or(0)))?;
+    field("socket", status["socket"].as_str().unwrap_or("?").to_owned())?;
+    field("requests", format!("{} ({} refused)", status["requests"], status["refused"]))?;
+    field("clients", format!("{} ({} subscriptions)", status["connections"], status["subscriptions"]))?;
+    field("last event", status["seq"].to_string())?;
+    let ours = env!("CARGO_PKG_VERSION");
+    if is_older(status) {
+        out.advise(&format!("it is older than this tsm ({ours})"), "tsm daemon restart");
+    } else if life::version(status) != ours {
+        out.remark(&format!("it is newer than this tsm ({ours})"));
+    }
+    Ok(())
 }
 
 fn ping(context: &Context, json: bool) -> Result<()> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::context::Context;
 use crate::daemon;
-use crate::daemon::client::Client;
+use crate::daemon::client::{Client, PROMPT};
 use crate::error::Result;
 
 /// Print the figures of what runs, in Prometheus' text format.
@@ -23,8 +23,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         return context.output.json(&context.all());
     }
     let from_daemon = Client::connect(&context.layout.daemon())
-        .and_then(|mut client| client.call("metrics", &Value::Null))
+        .and_then(|mut client| client.call_within("metrics", &Value::Null, PROMPT))
         .ok()
+        .and_then(std::result::Result::ok)
         .and_then(|page| page.as_str().map(str::to_owned));
     let page = from_daemon.unwrap_or_else(|| daemon::of_processes(&context.all()).text());
     context.output.bytes(page.as_bytes())

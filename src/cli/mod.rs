@@ -16,6 +16,7 @@ mod events;
 mod foreign;
 mod import;
 mod info;
+mod life;
 mod lifeline;
 mod list;
 mod logs;

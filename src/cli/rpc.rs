@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::context::Context;
-use super::daemon;
+use super::life;
 use crate::daemon::methods::METHODS;
 use crate::error::{Error, Result};
 
@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
                 .hint("tsm rpc stop '{\"refs\":[\"web\"]}'")
         })?,
     };
-    let mut client = daemon::client(context)?;
+    let mut client = life::client(context)?;
     if method.ends_with(".subscribe") {
         client.call(method, &params)?;
         loop {

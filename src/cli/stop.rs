@@ -57,6 +57,16 @@ pub(super) fn run(context: &Context, args: &StopArgs) -> Result<()> {
     outcome.done()
 }
 
+/// Stops all that is tracked; what was done, and whether all of it went well.
+///
+/// # Errors
+/// When it cannot be printed.
+pub(super) fn everything(context: &Context, print: bool) -> Result<(Vec<Done>, bool)> {
+    let mut outcome = context.outcome();
+    let done = end_all(context, &context.all(), How::Gracefully, &mut outcome, print)?;
+    Ok((done, outcome.is_good()))
+}
+
 /// Ends all of `views`, side by side.
 fn end_all(
     context: &Context,

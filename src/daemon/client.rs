@@ -11,7 +11,7 @@ use super::protocol::Failure;
 use crate::error::{Error, Kind, Result, plain};
 use crate::model::Event;
 use crate::store::DaemonFiles;
-use crate::sys::{poll, unix};
+use crate::sys::{lock, poll, unix};
 
 /// How long connecting is tried in all.
 pub const CONNECTING: Duration = Duration::from_secs(3);
@@ -43,8 +43,10 @@ pub enum Presence {
     Running(Value),
     /// Nobody listens.
     Absent,
-    /// It accepts, and does not answer within 2 s.
+    /// One lives, and does not answer within 2 s.
     Unresponsive,
+    /// It answers that it cannot answer: too many clients, say.
+    Refuses(Failure),
 }
 
 impl Client {
@@ -54,7 +56,12 @@ impl Client {
     /// Unreachable when nobody listens.
     pub fn connect(files: &DaemonFiles) -> Result<Self> {
         let path = files.socket();
-        let stream = unix::connect(&path).map_err(|error| unreachable(&path, &error))?;
+        let connected = unix::connect_at_once(&path).and_then(|stream| {
+            // A daemon that reads nothing must not hold up whoever asks it.
+            stream.set_write_timeout(Some(PROMPT))?;
+            Ok(stream)
+        });
+        let stream = connected.map_err(|error| unreachable(&path, &error))?;
         Ok(Client { path, stream, pending: Vec::new(), next: 1, told: Vec::new() })
     }
 
@@ -123,7 +130,11 @@ impl Client {
     fn send(&mut self, request: &Value) -> Result<()> {
         let mut line = request.to_string();
         line.push('\n');
-        self.stream.write_all(line.as_bytes()).map_err(|error| unreachable(&self.path, &error))
+        match self.stream.write_all(line.as_bytes()) {
+            // Why it does not listen may stand in what it has said before.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            sent => sent.map_err(|error| unreachable(&self.path, &error)),
+        }
     }
 
     /// The next message; none when `patience` is over.
@@ -204,11 +215,7 @@ impl EventStream {
         loop {
             let client = match &mut self.client {
                 Some(client) => client,
-                none => {
-                    let mut client = Client::connect_patiently(&self.files)?;
-                    client.call("events.subscribe", &json!({"since": self.seq}))?;
-                    none.insert(client)
-                }
+                none => none.insert(subscribed(&self.files, self.seq)?),
             };
             match client.next(end.saturating_duration_since(Instant::now())) {
                 Ok(None) => return Ok(None),
@@ -227,12 +234,33 @@ impl EventStream {
     }
 }
 
-/// Whether a daemon answers.
+/// A connection that tells of the events after `since`, also when the daemon goes away once more meanwhile.
+fn subscribed(files: &DaemonFiles, since: u64) -> Result<Client> {
+    let end = Instant::now() + CONNECTING;
+    loop {
+        let mut client = Client::connect_patiently(files)?;
+        match client.call_within("events.subscribe", &json!({"since": since}), PROMPT) {
+            Ok(answer) => return answer.map(|_| client).map_err(Failure::into_error),
+            Err(error) if Instant::now() >= end => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Whether a daemon answers. One that holds its lock and does not listen is starting or ending: it is given 2 s.
 pub fn presence(files: &DaemonFiles) -> Presence {
-    let Ok(mut client) = Client::connect(files) else { return Presence::Absent };
-    match client.call_within("status", &Value::Null, PROMPT) {
-        Ok(Ok(status)) => Presence::Running(status),
-        _ => Presence::Unresponsive,
+    let end = Instant::now() + PROMPT;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let asked =
+            Client::connect(files).and_then(|mut client| client.call_within("status", &Value::Null, left));
+        match asked {
+            Ok(Ok(status)) => return Presence::Running(status),
+            Ok(Err(failure)) => return Presence::Refuses(failure),
+            Err(_) if !lock::is_held(&files.lock()) => return Presence::Absent,
+            Err(_) if Instant::now() >= end => return Presence::Unresponsive,
+            Err(_) => poll::pause(Duration::from_millis(2)),
+        }
     }
 }
 

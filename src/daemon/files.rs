@@ -2,16 +2,16 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::SCHEMA;
+use crate::model::{Identity, Pid, SCHEMA};
 use crate::render;
 use crate::store::{self, DaemonFiles, Durability};
-use crate::sys::clock;
 use crate::sys::lock::Lock;
+use crate::sys::{clock, process};
 
 /// The size above which the log becomes `daemon.log.1`, in bytes.
 const MOST_LOG: u64 = 1 << 20;
@@ -23,12 +23,28 @@ pub struct State {
     pub schema: u32,
     /// The daemon's PID.
     pub pid: u32,
+    /// When the kernel started that process, in its own unit: with the PID, which process is meant.
+    #[serde(default)]
+    pub start: u64,
     /// Where it answers.
     pub socket: String,
     /// The version of its program.
     pub version: String,
     /// When it was started, in milliseconds since the Unix epoch.
     pub started_ms: u64,
+}
+
+impl State {
+    /// What the daemon that lives has written down; none when that cannot be read.
+    pub fn read(paths: &DaemonFiles) -> Option<State> {
+        serde_json::from_slice(&fs::read(paths.state()).ok()?).ok()
+    }
+
+    /// Which process the daemon is; none of a version that did not say.
+    pub fn identity(&self) -> Option<Identity> {
+        let pid = Pid::new(i32::try_from(self.pid).ok()?)?;
+        (self.start > 0).then_some(Identity { pid, start: self.start })
+    }
 }
 
 /// The files of a daemon that lives; they go with it.
@@ -41,32 +57,35 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Takes the lock; none when another daemon of this user holds it.
+    /// Takes the lock, and writes down who has it: from then on it can be told which process it is, also when it hangs
+    /// before it listens. What a dead daemon has left is replaced. None when another daemon of this user lives.
     ///
     /// # Errors
-    /// When the directory or the lock cannot be made.
+    /// When the directory or a file cannot be written.
     pub(super) fn claim(paths: DaemonFiles) -> Result<Option<Self>> {
         paths.create()?;
+        // Somebody may have made it by hand; if it is not ours, the lock tells.
+        let _ = fs::set_permissions(paths.path(), fs::Permissions::from_mode(0o700));
         let path = paths.lock();
         let Some(lock) = Lock::try_take(&path).map_err(|error| Error::io("lock", &path, &error))? else {
             return Ok(None);
         };
+        let pid = std::process::id();
         let state = State {
             schema: SCHEMA,
-            pid: std::process::id(),
+            pid,
+            start: Pid::new(pid as i32).and_then(process::read).map_or(0, |me| me.identity().start),
             socket: paths.socket().display().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_ms: clock::wall_ms(),
         };
         let log = open_log(&paths).ok();
-        Ok(Some(Files { paths, state, log, _lock: lock }))
+        let files = Files { paths, state, log, _lock: lock };
+        files.publish()?;
+        Ok(Some(files))
     }
 
-    /// Writes down who answers; what a dead daemon has left is replaced.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub(super) fn publish(&self) -> Result<()> {
+    fn publish(&self) -> Result<()> {
         let mut bytes =
             serde_json::to_vec_pretty(&self.state).map_err(|why| Error::failed(why.to_string()))?;
         bytes.push(b'\n');

@@ -113,7 +113,6 @@ impl Daemon {
         let path = files.paths.socket();
         let server =
             Server::bind(&path, options.unlimited).map_err(|error| Error::io("listen at", &path, &error))?;
-        files.publish()?;
         Ok(Daemon {
             layout: layout.clone(),
             files,

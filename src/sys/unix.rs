@@ -159,6 +159,22 @@ pub fn connect(path: &Path) -> io::Result<UnixStream> {
     through(path, |short| UnixStream::connect(short))
 }
 
+/// Connects to the socket at `path`, and does not wait where the listener has let too many others wait (`connect(2)`).
+///
+/// # Errors
+/// As [`connect`]; would block: nobody has been accepted for a long time.
+pub fn connect_at_once(path: &Path) -> io::Result<UnixStream> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+    use std::os::fd::AsRawFd;
+    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
+    super::fd::set_cloexec(fd.as_raw_fd())?;
+    super::fd::set_nonblocking(&fd)?;
+    through(path, |short| Ok(connect(fd.as_raw_fd(), &UnixAddr::new(short)?)?))?;
+    let stream = UnixStream::from(fd);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
 /// The user on the other side of a connection (`SO_PEERCRED`, `unix(7)`).
 ///
 /// # Errors
@@ -194,6 +210,8 @@ mod tests {
         let listener = listen(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         for reach in [path.clone(), short_link(&dir).unwrap().join("control.sock")] {
+            connect_at_once(&reach).unwrap();
+            listener.accept().unwrap();
             let mut client = connect(&reach).unwrap();
             let (mut server, _) = listener.accept().unwrap();
             client.write_all(b"hello").unwrap();

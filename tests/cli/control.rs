@@ -13,11 +13,11 @@ use serde_json::Value;
 
 use crate::kit::{User, eventually, free_port, is_alive, kill, text};
 
-/// A connection to a control socket.
+/// A connection to a socket that speaks in lines of JSON.
 pub(crate) struct Client(BufReader<UnixStream>);
 
 impl Client {
-    fn connect(path: &Path) -> Self {
+    pub(crate) fn connect(path: &Path) -> Self {
         let stream = UnixStream::connect(path).unwrap();
         // Only to end a broken test.
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -28,12 +28,12 @@ impl Client {
         Self::connect(&user.process_dir(name).join("control.sock"))
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.get_mut().write_all(bytes).unwrap();
     }
 
     /// The next reply; none when the connection is closed.
-    fn hear(&mut self) -> Option<Value> {
+    pub(crate) fn hear(&mut self) -> Option<Value> {
         let mut line = String::new();
         match self.0.read_line(&mut line) {
             Ok(0) => None,
@@ -53,7 +53,8 @@ fn start(user: &User, name: &str, options: &[&str], script: &str) {
     user.ok(&[&["start", "--name", name, "--kind", "pid"], options, &["--", "bash", "-c", script]].concat());
 }
 
-fn mode(path: &Path) -> u32 {
+/// The permissions of a file.
+pub(crate) fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap_or_else(|why| panic!("{}: {why}", path.display())).permissions().mode() & 0o777
 }
 

@@ -186,6 +186,10 @@ impl Drop for User {
         if self.alive().is_empty() {
             return;
         }
+        // First of all, or it would give new supervisors to what is killed.
+        if self.tsm_dir().join("daemon/daemon.lock").exists() {
+            let _ = run(self.tsm_command(&["daemon", "stop"]));
+        }
         let _ = run(self.tsm_command(&["kill", "all"]));
         let end = Instant::now() + Duration::from_secs(10);
         while !self.alive().is_empty() && Instant::now() < end {

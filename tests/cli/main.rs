@@ -13,6 +13,7 @@ mod complete_bash;
 mod complete_fish;
 mod complete_zsh;
 mod control;
+mod daemon;
 mod delete;
 mod doctor_clean;
 mod doctor_env;
