@@ -240,9 +240,11 @@ fn subscribed(files: &DaemonFiles, since: u64) -> Result<Client> {
     loop {
         let mut client = Client::connect_patiently(files)?;
         match client.call_within("events.subscribe", &json!({"since": since}), PROMPT) {
-            Ok(answer) => return answer.map(|_| client).map_err(Failure::into_error),
+            Ok(Ok(_)) => return Ok(client),
+            Ok(Err(failure)) if Instant::now() >= end => return Err(failure.into_error()),
             Err(error) if Instant::now() >= end => return Err(error),
-            Err(_) => {}
+            // It ends just now, say.
+            _ => poll::pause(pause(1, jitter())),
         }
     }
 }

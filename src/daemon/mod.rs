@@ -1,6 +1,7 @@
 //! The optional daemon of one user: a JSON API, events, boot and adoption. It owns no process: its death loses nothing.
 
 pub mod client;
+mod connection;
 mod files;
 mod frames;
 mod jobs;

@@ -28,7 +28,7 @@ pub struct Services {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct List {
-    /// `running` (what is or should be up; the default), `all`, or `available` (the service definitions).
+    /// `running` (what is or should be up; the default), or `all`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub what: Option<ListWhat>,
 }
@@ -41,8 +41,6 @@ pub enum ListWhat {
     Running,
     /// Everything that is tracked.
     All,
-    /// Service definitions.
-    Available,
 }
 
 /// Parameters of `start`: the options of `tsm start`.
@@ -51,7 +49,7 @@ pub enum ListWhat {
 pub struct Start {
     /// A service, the name of a tracked process, or a command.
     pub words: Vec<String>,
-    /// The working directory, absolute; needed for a command.
+    /// The working directory of a command, absolute; the home directory without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
     /// An environment's name, or a file.

@@ -39,7 +39,7 @@ pub struct Failure {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureData {
     /// `usage`, `not-found`, `conflict`, `not-running`, `unreachable`, `timed-out`, `failed`, `busy`, `too-large`,
-    /// `too-slow`, `too-many-connections`, `refused`, `parse`, `invalid`, `unknown-method`.
+    /// `too-slow`, `too-many-connections`, `ending`, `refused`, `parse`, `invalid`, `unknown-method`.
     pub kind: String,
     /// The exit code of the verb.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ pub struct FailureData {
     /// When to ask again, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// The limit that was reached.
+    /// The limit that was reached: bytes, milliseconds, or how many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// What the verb did before it failed.
@@ -158,13 +158,14 @@ pub struct Asked {
     pub form: Form,
 }
 
-/// Reads one frame.
+/// Reads one frame that is not blank.
 ///
 /// # Errors
 /// Why it is none, and in what form to say so.
 pub fn read(frame: &[u8]) -> Result<Asked, (Form, Failure)> {
     let rpc = |failure| (Form::Rpc(Some(Value::Null)), failure);
     let plain = |method: &str, params| Asked { method: method_of(method), params, form: Form::Plain };
+    let wrong = |what: String| (Form::Plain, Failure::new(code::PARAMS, "usage", what));
     if frame.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b'.')) {
         return Ok(plain(&String::from_utf8_lossy(frame), Map::new()));
     }
@@ -178,15 +179,22 @@ pub fn read(frame: &[u8]) -> Result<Asked, (Form, Failure)> {
         if object.contains_key("method") || object.contains_key("jsonrpc") {
             break;
         }
-        if let Some(Value::String(name)) = object.remove(verb) {
-            let params = match args.and_then(|args| object.remove(args)) {
-                Some(Value::Object(params)) => params,
-                _ => object,
-            };
-            return Ok(plain(&name, params));
-        }
+        let Some(name) = object.remove(verb) else { continue };
+        let Value::String(name) = name else {
+            return Err(wrong(format!("{verb} must be a text")));
+        };
+        let params = match args.and_then(|args| object.remove(args)) {
+            None => object,
+            Some(Value::Object(params)) => match object.keys().next() {
+                None => params,
+                Some(other) => return Err(wrong(format!("beside args there is no field {other:?}"))),
+            },
+            Some(_) => return Err(wrong("args must be an object".into())),
+        };
+        return Ok(plain(&name, params));
     }
     let id = object.get("id").cloned();
+    let is_rpc = object.contains_key("jsonrpc");
     let invalid = |what: &str| {
         let id = id.clone().filter(|id| !id.is_object() && !id.is_array()).unwrap_or(Value::Null);
         (Form::Rpc(Some(id)), Failure::new(code::INVALID, "invalid", what))
@@ -212,12 +220,21 @@ pub fn read(frame: &[u8]) -> Result<Asked, (Form, Failure)> {
             return Err((Form::Rpc(id), Failure::new(code::PARAMS, "usage", "params must be an object")));
         }
     };
-    Ok(Asked { method, params, form: Form::Rpc(id) })
+    // Without a word of JSON-RPC it is the `method` of a control socket, and whoever sends it waits for an answer.
+    let form = if id.is_none() && !is_rpc { Form::Plain } else { Form::Rpc(id) };
+    Ok(Asked { method, params, form })
 }
 
 /// The method of an older form's verb: `STATUS`, `getStatus`.
 fn method_of(verb: &str) -> String {
     if verb.chars().all(|c| !c.is_ascii_lowercase()) { verb.to_ascii_lowercase() } else { verb.to_owned() }
+}
+
+impl Form {
+    /// True when an answer is due.
+    pub fn wants_answer(&self) -> bool {
+        *self != Form::Rpc(None)
+    }
 }
 
 /// The frame that answers, with its newline; empty when none is due.
@@ -271,6 +288,7 @@ mod tests {
                 refs.clone(),
                 Form::Rpc(Some(json!(7))),
             ),
+            (r#"{"method":"ping"}"#, "ping", Map::new(), Form::Plain),
             (r#"{"id":"a","method":"ping"}"#, "ping", Map::new(), Form::Rpc(Some(json!("a")))),
             (r#"{"jsonrpc":"2.0","method":"ping","params":null}"#, "ping", Map::new(), Form::Rpc(None)),
         ] {
@@ -291,6 +309,9 @@ mod tests {
             (r#"{"id":1,"method":"ping","extra":1}"#, "invalid", code::INVALID),
             (r#"{"id":1,"method":7}"#, "invalid", code::INVALID),
             (r#"{"id":1,"method":"ping","params":[1]}"#, "usage", code::PARAMS),
+            (r#"{"command":7}"#, "usage", code::PARAMS),
+            (r#"{"action":"stop","args":["web"]}"#, "usage", code::PARAMS),
+            (r#"{"action":"stop","args":{"refs":["web"]},"extra":1}"#, "usage", code::PARAMS),
         ] {
             let (form, failure) = read(frame.as_bytes()).unwrap_err();
             assert_eq!((failure.data.kind.as_str(), failure.code), (kind, number), "{frame}");

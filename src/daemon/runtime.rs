@@ -10,8 +10,8 @@ use super::files::Files;
 use super::jobs::Jobs;
 use super::keeper::Keeper;
 use super::methods::Method;
-use super::params::{List, ListWhat, Nothing, Shutdown};
-use super::protocol::{self, Asked, Failure, Form};
+use super::params::{List, ListWhat, Logs, Nothing, Shutdown};
+use super::protocol::{Asked, Failure, Form, code};
 use super::registry::Registry;
 use super::server::{Server, Token};
 use super::subscriptions::Subscriptions;
@@ -22,7 +22,7 @@ use crate::sys::poll::{self, Interest};
 use crate::sys::signals::{Caught, Signals};
 use crate::sys::wake::{self, Waker, Wakes};
 use crate::sys::watch::Watch;
-use crate::sys::{clock, notify};
+use crate::sys::{clock, notify, run};
 
 /// How long the end waits for verbs that are under way, in milliseconds: as long as a stop may take by itself.
 const LAST_MS: u64 = 30_000;
@@ -33,6 +33,18 @@ struct Ticket {
     to: Option<(Token, Form)>,
     method: &'static str,
     since: Instant,
+    then: Then,
+}
+
+/// What follows on the success of a verb.
+#[derive(Debug)]
+enum Then {
+    /// Its answer.
+    Answer,
+    /// The lines of the logs that it has found to be there.
+    Follow(Map<String, Value>),
+    /// The end of the daemon: it has stopped everything.
+    End,
 }
 
 /// What has been asked of one method.
@@ -67,6 +79,8 @@ pub(super) struct Daemon {
     pub(super) counts: BTreeMap<&'static str, Count>,
     /// When the end was asked for, in monotonic milliseconds.
     ending: Option<u64>,
+    /// Everything is being stopped, which may take as long as it takes.
+    stopping: bool,
     watchdog: Option<Duration>,
     unlimited: bool,
 }
@@ -79,11 +93,12 @@ pub fn run(layout: &Layout, options: Options) -> Result<()> {
     let files = Files::claim(layout.daemon())?
         .ok_or_else(|| Error::conflict("the daemon runs already").hint("tsm daemon status"))?;
     layout.create()?;
+    let _ = run::own_path();
     let mut daemon = Daemon::prepare(layout, files, options)?;
     if !options.no_startup {
         let words = ["startup", "--boot", "--json"].map(str::to_owned).to_vec();
-        let ticket = Ticket { to: None, method: "startup", since: Instant::now() };
-        let _ = daemon.jobs.add(ticket, words, None);
+        let ticket = Ticket { to: None, method: "startup", since: Instant::now(), then: Then::Answer };
+        let _ = daemon.jobs.add(None, ticket, words);
     }
     daemon.files.log(&format!("started, version {}", daemon.files.state.version));
     notify::say("READY=1");
@@ -108,11 +123,12 @@ impl Daemon {
         for line in first {
             let _ = say.send(line);
         }
-        keep(layout.clone(), keeper, say, waker.clone());
-        watch_journal(layout.clone(), waker.clone());
         let path = files.paths.socket();
+        // Before there are threads: it changes the umask for a moment, which their children would inherit.
         let server =
             Server::bind(&path, options.unlimited).map_err(|error| Error::io("listen at", &path, &error))?;
+        keep(layout.clone(), keeper, say, waker.clone());
+        watch_journal(layout.clone(), waker.clone());
         Ok(Daemon {
             layout: layout.clone(),
             files,
@@ -126,6 +142,7 @@ impl Daemon {
             said,
             counts: BTreeMap::new(),
             ending: None,
+            stopping: false,
             watchdog: notify::watchdog(),
             unlimited: options.unlimited,
         })
@@ -134,7 +151,7 @@ impl Daemon {
     fn is_over(&self) -> bool {
         self.ending.is_some_and(|since| {
             (!self.jobs.is_busy() && self.server.is_flushed())
-                || clock::monotonic_ms().saturating_sub(since) > LAST_MS
+                || (!self.stopping && clock::monotonic_ms().saturating_sub(since) > LAST_MS)
         })
     }
 
@@ -163,7 +180,7 @@ impl Daemon {
         }
         if is_ready(1) {
             self.wakes.drain();
-            self.others(now);
+            self.others();
         }
         for (token, asked) in self.server.serve(&ready[ready.len().min(2)..], now) {
             self.request(token, asked);
@@ -171,22 +188,28 @@ impl Daemon {
     }
 
     /// What other threads have brought.
-    fn others(&mut self, now: u64) {
+    fn others(&mut self) {
         for line in self.said.try_iter().collect::<Vec<_>>() {
             self.files.log(&line);
         }
         for done in self.jobs.ended() {
-            let Ticket { to, method, since } = done.ticket;
+            let Ticket { to, method, since, then } = done.ticket;
             self.count(method, since, done.outcome.is_ok());
-            match to {
-                Some((token, form)) => {
-                    self.server.send(token, &protocol::answer(&form, done.outcome));
+            let Some((token, form)) = to else {
+                self.tell_outcome(method, done.outcome);
+                continue;
+            };
+            let outcome = match (then, done.outcome) {
+                (Then::Follow(params), Ok(_)) if self.server.has(token) => {
+                    self.subscriptions.add_logs(token, &params, &mut self.server)
                 }
-                None => self.tell_outcome(method, done.outcome),
-            }
-            if self.ending.is_some() && method == "stop-all" {
-                self.end(now);
-            }
+                (Then::End, outcome) => {
+                    self.stopping = false;
+                    outcome.map(|done| json!({"stopping": true, "processes": done}))
+                }
+                (_, outcome) => outcome,
+            };
+            self.server.answer(token, &form, outcome);
         }
         match self.journal.read() {
             Ok(events) => self.subscriptions.events(&events, &mut self.server),
@@ -223,33 +246,59 @@ impl Daemon {
 
     fn request(&mut self, token: Token, asked: Asked) {
         let since = Instant::now();
-        let method = match Method::find(&asked.method) {
-            Ok(method) => method,
-            Err(failure) => {
-                self.count("unknown", since, false);
-                return self.server.send(token, &protocol::answer(&asked.form, Err(failure)));
+        let method = Method::find(&asked.method);
+        let name = method.as_ref().map_or("unknown", |method| method.name);
+        let outcome = match method {
+            _ if self.ending.is_some() => {
+                Err(Failure::new(code::LIMIT, "ending", "the daemon is ending; ask the next one"))
             }
+            Err(failure) => Err(failure),
+            Ok(method) => match Self::as_verb(method, &asked.params) {
+                None => self.answer(token, method, asked.params),
+                Some(Err(failure)) => Err(failure),
+                Some(Ok((words, then))) => {
+                    let is_last = matches!(then, Then::End);
+                    let ticket = Ticket { to: Some((token, asked.form)), method: name, since, then };
+                    let Err((ticket, failure)) = self.jobs.add(Some(token), ticket, words) else {
+                        if is_last {
+                            self.files.log("asked to stop everything and to end by a client");
+                            self.stopping = true;
+                            self.end(clock::monotonic_ms());
+                        }
+                        return;
+                    };
+                    self.count(name, since, false);
+                    if let Some((token, form)) = ticket.to {
+                        self.server.answer(token, &form, Err(failure));
+                    }
+                    return;
+                }
+            },
         };
-        if method.verb.is_some() && method.name != "logs.subscribe" {
-            return self.run_verb(token, method, asked, since);
-        }
-        let outcome = self.answer(token, method, asked.params);
-        self.count(method.name, since, outcome.is_ok());
-        self.server.send(token, &protocol::answer(&asked.form, outcome));
+        self.count(name, since, outcome.is_ok());
+        self.server.answer(token, &asked.form, outcome);
         self.subscriptions.began(token, &mut self.server, &self.layout);
     }
 
-    fn run_verb(&mut self, token: Token, method: &'static Method, asked: Asked, since: Instant) {
-        let ticket = Ticket { to: Some((token, asked.form)), method: method.name, since };
-        let added = match method.words(&asked.params) {
-            Ok(words) => self.jobs.add(ticket, words, None),
-            Err(failure) => Err((ticket, failure)),
-        };
-        if let Err((Ticket { to, method, since }, failure)) = added {
-            self.count(method, since, false);
-            if let Some((token, form)) = to {
-                self.server.send(token, &protocol::answer(&form, Err(failure)));
-            }
+    /// The words of the verb that has to be run, if it is one, and what follows on it.
+    fn as_verb(
+        method: &'static Method,
+        params: &Map<String, Value>,
+    ) -> Option<std::result::Result<(Vec<String>, Then), Failure>> {
+        match method.name {
+            // Whether the logs are there is told before anything is followed.
+            "logs.subscribe" => Some(method.params::<Logs>(params.clone()).map(|wanted| {
+                let words = ["logs", "--json", "--lines=0", "--"].map(str::to_owned).into_iter();
+                (words.chain(wanted.refs).collect(), Then::Follow(params.clone()))
+            })),
+            "shutdown" => match method.params::<Shutdown>(params.clone()) {
+                Ok(Shutdown { with_processes: true }) => {
+                    Some(Ok((["stop", "--json", "all"].map(str::to_owned).to_vec(), Then::End)))
+                }
+                Ok(_) => None,
+                Err(failure) => Some(Err(failure)),
+            },
+            _ => method.verb.map(|_| Ok((method.words(params)?, Then::Answer))),
         }
     }
 
@@ -275,27 +324,17 @@ impl Daemon {
             }
             "list" => {
                 let what = method.params::<List>(params)?.what.unwrap_or(ListWhat::Running);
-                if what == ListWhat::Available {
-                    return Err(Failure::of(
-                        &Error::usage("list does not list definitions here").hint("services.list"),
-                    ));
-                }
                 let views = self.views();
                 let shown: Vec<&View> =
                     views.iter().filter(|view| what == ListWhat::All || view.status.listed()).collect();
                 serde_json::to_value(shown).map_err(|why| Failure::of(&Error::failed(why.to_string())))
             }
             "events.subscribe" => {
-                self.subscriptions.add_events(token, method.params(params)?, self.journal.seq())
+                let now = self.journal.seq();
+                self.subscriptions.add_events(token, method.params(params)?, now, &mut self.server)
             }
-            "logs.subscribe" => self.subscriptions.add_logs(token, method, &params),
             "shutdown" => {
-                let asked = method.params::<Shutdown>(params)?;
-                if asked.with_processes {
-                    let words = ["stop", "--json", "all"].map(str::to_owned).to_vec();
-                    let ticket = Ticket { to: None, method: "stop-all", since: Instant::now() };
-                    self.jobs.add(ticket, words, None).map_err(|(_, failure)| failure)?;
-                }
+                method.params::<Shutdown>(params)?;
                 self.files.log("asked to end by a client");
                 self.end(clock::monotonic_ms());
                 Ok(json!({"stopping": true}))
@@ -347,9 +386,16 @@ fn keep(layout: Layout, mut keeper: Keeper, say: Sender<String>, waker: Waker) {
 /// Wakes the loop when the journal grows.
 fn watch_journal(layout: Layout, waker: Waker) {
     let _ = std::thread::Builder::new().stack_size(128 * 1024).spawn(move || {
-        let Ok(mut watch) = Watch::new(&[&layout.journal()]) else { return };
-        while watch.wait(Some(Duration::from_secs(5))).is_ok() {
-            waker.wake();
+        loop {
+            if let Ok(mut watch) = Watch::new(&[&layout.journal()]) {
+                // What came before the watch, too.
+                waker.wake();
+                while watch.wait(Some(Duration::from_secs(5))).is_ok() {
+                    waker.wake();
+                }
+            }
+            // Its directory is gone, say; the next process makes a new one.
+            poll::pause(Duration::from_secs(1));
         }
     });
 }

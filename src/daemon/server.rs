@@ -1,23 +1,20 @@
 //! The listening side of the daemon's socket, for a poll loop: never blocks, never trusts a client's manners.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::frames::{FRAME_MS, Frames, MAX_FRAME, TooLong};
+use super::connection::Connection;
+use super::frames::FRAME_MS;
 use super::protocol::{self, Asked, Failure, Form, code};
-use super::rate::{BURST, Bucket};
 use crate::sys::poll::Interest;
 use crate::sys::{fd, unix};
 
 /// The most connections at a time.
 pub(super) const MAX_CONNECTIONS: usize = 64;
-
-/// The most bytes of answers that wait for a client that does not read them.
-const MAX_UNREAD: usize = 8 << 20;
 
 /// How long a client that there is no descriptor for waits, in milliseconds.
 const DEAF_MS: u64 = 500;
@@ -26,17 +23,12 @@ const DEAF_MS: u64 = 500;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Token(u64);
 
-#[derive(Debug)]
-struct Connection {
-    token: Token,
-    stream: UnixStream,
-    input: Frames,
-    output: Vec<u8>,
-    /// How much of `output` is written.
-    written: usize,
-    bucket: Bucket,
-    /// Close when the output is written.
-    closing: bool,
+impl Token {
+    /// One by its number.
+    #[cfg(test)]
+    pub(super) fn numbered(number: u64) -> Self {
+        Token(number)
+    }
 }
 
 /// The socket and its clients.
@@ -89,10 +81,7 @@ impl Server {
     /// What the loop must wait for, in the order that [`Server::serve`] wants the answers in.
     pub(super) fn interests(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Interest)> {
         let listener = self.listener.as_ref().filter(|_| self.deaf_until.is_none());
-        let clients = self.clients.iter().map(|client| {
-            let interest = if client.output.is_empty() { Interest::Read } else { Interest::Write };
-            (client.stream.as_fd(), interest)
-        });
+        let clients = self.clients.iter().map(|client| (client.stream.as_fd(), client.interest()));
         clients.chain(listener.map(|listener| (listener.as_fd(), Interest::Read)))
     }
 
@@ -112,11 +101,9 @@ impl Server {
             let result = match (late, is_ready) {
                 (true, _) => {
                     self.refused += 1;
-                    client.refuse(&too_slow())
+                    Err(client.refuse(&too_slow()))
                 }
-                (false, true) => client
-                    .flush()
-                    .and_then(|()| client.read(now, self.unlimited, &mut self.refused, &mut asked)),
+                (false, true) => client.serve(now, self.unlimited, &mut self.refused, &mut asked),
                 (false, false) => Ok(()),
             };
             if result.is_err() {
@@ -157,15 +144,7 @@ impl Server {
             }
             let token = Token(self.next);
             self.next += 1;
-            let mut client = Connection {
-                token,
-                stream,
-                input: Frames::default(),
-                output: Vec::new(),
-                written: 0,
-                bucket: Bucket::new(now),
-                closing: false,
-            };
+            let mut client = Connection::new(token, stream, now);
             // Most clients send their request with the connection: answered without another turn of the loop.
             if client.read(now, self.unlimited, &mut self.refused, asked).is_ok() {
                 self.clients.push(client);
@@ -173,10 +152,28 @@ impl Server {
         }
     }
 
-    /// Sends bytes to `token`; a client that is gone, or reads too slowly, is none any more.
+    /// Sends what nobody has asked for just now to `token`; a client that is gone, or reads too slowly, is none any more.
     pub(super) fn send(&mut self, token: Token, bytes: &[u8]) {
+        self.with(token, |client| client.send(bytes));
+    }
+
+    /// Answers one request of `token`.
+    pub(super) fn answer(&mut self, token: Token, form: &Form, outcome: Result<Value, Failure>) {
+        self.with(token, |client| client.answer(form, outcome));
+    }
+
+    /// From now on `token` waits for notifications, also when it has nothing more to ask.
+    pub(super) fn keep(&mut self, token: Token) {
+        self.with(token, |client| {
+            client.owed += 1;
+            Ok(())
+        });
+    }
+
+    fn with(&mut self, token: Token, act: impl FnOnce(&mut Connection) -> io::Result<()>) {
         let Some(at) = self.clients.iter().position(|client| client.token == token) else { return };
-        if self.clients[at].send(bytes).is_err() {
+        let client = &mut self.clients[at];
+        if act(client).is_err() || client.is_done() {
             self.clients.swap_remove(at);
         }
     }
@@ -202,91 +199,126 @@ fn too_slow() -> Failure {
         .limit(FRAME_MS)
 }
 
-fn too_large() -> Failure {
-    Failure::new(code::LIMIT, "too-large", format!("a frame has at most {MAX_FRAME} bytes"))
-        .limit(MAX_FRAME as u64)
-}
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, Read};
+    use std::os::unix::net::UnixStream;
 
-fn busy(wait: u64) -> Failure {
-    Failure::new(code::LIMIT, "busy", "too many requests on this connection; ask again later")
-        .retry_after(wait)
-        .limit(BURST)
-}
+    use super::super::connection::MAX_UNREAD;
+    use super::*;
+    use crate::sys::poll;
 
-impl Connection {
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.output.extend_from_slice(bytes);
-        if self.output.len() - self.written > MAX_UNREAD {
-            return Err(io::ErrorKind::StorageFull.into());
+    /// A server, and how it is served.
+    struct Place {
+        server: Server,
+        dir: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            Place { server: Server::bind(&dir.path().join("s"), false).unwrap(), dir }
         }
-        self.flush()
+
+        fn client(&mut self) -> UnixStream {
+            let client = UnixStream::connect(self.dir.path().join("s")).unwrap();
+            self.turn(0);
+            client
+        }
+
+        /// What is asked at `now`.
+        fn turn(&mut self, now: u64) -> Vec<(Token, Asked)> {
+            let fds: Vec<_> = self.server.interests().collect();
+            let ready = poll::wait(&fds, Some(std::time::Duration::ZERO)).unwrap();
+            self.server.serve(&ready, now)
+        }
     }
 
-    /// Says why, and closes.
-    fn refuse(&mut self, failure: &Failure) -> io::Result<()> {
-        self.closing = true;
-        self.send(&protocol::answer(&Form::Rpc(Some(Value::Null)), Err(failure.clone())))
+    fn hear(client: &mut UnixStream) -> String {
+        let mut line = String::new();
+        let _ = io::BufReader::new(client).read_line(&mut line);
+        line
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        while self.written < self.output.len() {
-            match self.stream.write(&self.output[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+    #[test]
+    fn a_frame_that_does_not_end_in_time_ends_its_client_and_no_other() {
+        let mut place = Place::new();
+        let (mut slow, mut other) = (place.client(), place.client());
+        slow.write_all(b"{\"method\":").unwrap();
+        assert!(place.turn(5).is_empty());
+        assert_eq!(place.server.deadline(), Some(5 + FRAME_MS));
+        slow.write_all(b" ").unwrap();
+        assert!(place.turn(4 + FRAME_MS).is_empty());
+        assert_eq!(place.server.connections(), 2);
+        other.write_all(b"ping\n").unwrap();
+        assert_eq!(place.turn(5 + FRAME_MS).len(), 1);
+        assert_eq!(place.server.connections(), 1);
+        let said: Value = serde_json::from_str(&hear(&mut slow)).unwrap();
+        assert_eq!(said["error"]["data"]["kind"], "too-slow");
+        assert_eq!(said["error"]["data"]["limit"], 30_000);
+        assert_eq!(hear(&mut slow), "");
+        assert_eq!(place.server.deadline(), None);
+    }
+
+    #[test]
+    fn who_has_said_everything_gets_what_is_owed_and_who_is_gone_gets_nothing() {
+        let mut place = Place::new();
+        let mut client = place.client();
+        client.write_all(b"status\n{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}\n").unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let asked = place.turn(0);
+        assert_eq!(asked.len(), 2);
+        place.turn(0);
+        assert_eq!(place.server.connections(), 1, "one answer is owed");
+        for (token, asked) in asked {
+            place.server.answer(token, &asked.form, Ok(Value::Null));
+        }
+        assert_eq!(place.server.connections(), 0);
+        assert_eq!(hear(&mut client), "{\"ok\":true,\"result\":null}\n");
+
+        let mut gone = place.client();
+        gone.write_all(b"status\n").unwrap();
+        gone.shutdown(std::net::Shutdown::Write).unwrap();
+        place.turn(0);
+        place.turn(0);
+        assert_eq!(place.server.connections(), 1);
+        drop(gone);
+        place.turn(0);
+        assert_eq!(place.server.connections(), 0);
+    }
+
+    #[test]
+    fn who_does_not_read_is_dropped_and_a_slow_reader_costs_only_what_it_has_not_read() {
+        let mut place = Place::new();
+        let (mut reader, _deaf) = (place.client(), place.client());
+        let [first, second] = [0, 1].map(Token);
+        let line = [vec![b'x'; 1 << 20], b"\n".to_vec()].concat();
+        let mut buffer = vec![0; 2 << 20];
+        for _ in 0..3 * (MAX_UNREAD >> 20) {
+            place.server.send(second, &line);
+            place.server.send(first, &line);
+            let mut left = line.len();
+            while left > 0 {
+                left -= reader.read(&mut buffer).unwrap().min(left);
+                place.turn(0);
             }
         }
-        self.written = 0;
-        if self.output.capacity() > 4096 {
-            // An idle connection keeps no large buffer.
-            self.output = Vec::new();
-        }
-        self.output.clear();
-        if self.closing { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+        assert!(!place.server.has(second));
+        assert!(place.server.has(first));
+        let kept = place.server.clients.iter().map(|client| client.output.capacity()).max();
+        assert!(kept < Some(MAX_UNREAD), "{kept:?}");
     }
 
-    /// Reads one buffer; whole frames become requests or refusals. An error means: drop this client.
-    fn read(
-        &mut self,
-        now: u64,
-        unlimited: bool,
-        refused: &mut u64,
-        asked: &mut Vec<(Token, Asked)>,
-    ) -> io::Result<()> {
-        // A client that does not read its answers gets no more of them.
-        if self.closing || !self.output.is_empty() {
-            return Ok(());
-        }
-        let mut buffer = [0u8; 16 * 1024];
-        match self.stream.read(&mut buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => self.input.push(&buffer[..count], now),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(error) => return Err(error),
-        }
-        loop {
-            let read = match self.input.next_frame(now) {
-                Ok(Some(frame)) => protocol::read(frame),
-                Ok(None) => return Ok(()),
-                Err(TooLong) => {
-                    *refused += 1;
-                    return self.refuse(&too_large());
-                }
-            };
-            let allowed = if unlimited { Ok(()) } else { self.bucket.take(now) };
-            match (allowed, read) {
-                (Ok(()), Ok(request)) => asked.push((self.token, request)),
-                (Ok(()), Err((form, failure))) => {
-                    *refused += 1;
-                    self.send(&protocol::answer(&form, Err(failure)))?;
-                }
-                (Err(wait), read) => {
-                    *refused += 1;
-                    let form = read.map_or_else(|(form, _)| form, |request| request.form);
-                    self.send(&protocol::answer(&form, Err(busy(wait))))?;
-                }
-            }
-        }
+    #[test]
+    fn an_unfinished_frame_of_who_does_not_read_ends_it_once() {
+        let mut place = Place::new();
+        let mut client = place.client();
+        client.write_all(b"{").unwrap();
+        place.turn(0);
+        place.server.send(Token(0), &vec![b'x'; 4 << 20]);
+        assert!(place.server.has(Token(0)));
+        place.turn(FRAME_MS);
+        assert!(!place.server.has(Token(0)), "nobody waits for it for ever");
+        assert_eq!(place.server.deadline(), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 use serde_json::{Map, Value, json};
 
@@ -34,7 +34,7 @@ enum What {
     /// Events after a number; `begun` once what was before is sent.
     Events { wanted: Events, seq: u64, begun: bool },
     /// The lines of a `tsm logs -f`.
-    Logs { child: Child, lines: Receiver<Value>, count: u64 },
+    Logs { child: Child, lines: Receiver<Value>, count: u64, ended: bool },
 }
 
 /// All subscriptions.
@@ -54,7 +54,8 @@ impl Subscriptions {
         self.all.len()
     }
 
-    fn add(&mut self, to: Token, what: What) -> u64 {
+    fn add(&mut self, to: Token, what: What, server: &mut Server) -> u64 {
+        server.keep(to);
         let id = self.next;
         self.next += 1;
         self.all.push(Subscription { id, to, what });
@@ -69,10 +70,16 @@ impl Subscriptions {
     }
 
     /// Events after `wanted.since`, else after `now`.
-    pub(super) fn add_events(&mut self, to: Token, wanted: Events, now: u64) -> Result<Value, Failure> {
+    pub(super) fn add_events(
+        &mut self,
+        to: Token,
+        wanted: Events,
+        now: u64,
+        server: &mut Server,
+    ) -> Result<Value, Failure> {
         self.full()?;
         let (seq, begun) = wanted.since.map_or((now, true), |since| (since, false));
-        let id = self.add(to, What::Events { wanted, seq, begun });
+        let id = self.add(to, What::Events { wanted, seq, begun }, server);
         Ok(json!({"subscription": id, "seq": seq}))
     }
 
@@ -80,11 +87,11 @@ impl Subscriptions {
     pub(super) fn add_logs(
         &mut self,
         to: Token,
-        method: &Method,
         params: &Map<String, Value>,
+        server: &mut Server,
     ) -> Result<Value, Failure> {
         self.full()?;
-        let words = method.words(params)?;
+        let words = Method::find("logs.subscribe")?.words(params)?;
         let failed = |error: &std::io::Error| {
             Failure::new(code::VERB - 1, "failed", format!("cannot follow: {}", crate::error::plain(error)))
         };
@@ -92,10 +99,10 @@ impl Subscriptions {
         let (send, lines) = sync_channel(LINES);
         if let Some(out) = child.stdout.take() {
             let waker = self.waker.clone();
-            let read = move || read_lines(BufReader::new(out), &send, &waker);
+            let read = move || read_lines(BufReader::new(out), send, &waker);
             std::thread::Builder::new().stack_size(128 * 1024).spawn(read).map_err(|error| failed(&error))?;
         }
-        let id = self.add(to, What::Logs { child, lines, count: 0 });
+        let id = self.add(to, What::Logs { child, lines, count: 0, ended: false }, server);
         Ok(json!({"subscription": id}))
     }
 
@@ -125,8 +132,18 @@ impl Subscriptions {
     /// Passes on the log lines that have come.
     pub(super) fn lines(&mut self, server: &mut Server) {
         for one in &mut self.all {
-            let What::Logs { lines, count, .. } = &mut one.what else { continue };
-            for mut line in lines.try_iter().take(LINES) {
+            let What::Logs { lines, count, ended, .. } = &mut one.what else { continue };
+            for _ in 0..LINES {
+                let mut line = match lines.try_recv() {
+                    Ok(line) => line,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => {
+                        *ended = true;
+                        let params = json!({"subscription": one.id});
+                        server.send(one.to, &protocol::notification("log.end", &params));
+                        break;
+                    }
+                };
                 *count += 1;
                 if let Value::Object(fields) = &mut line {
                     fields.insert("subscription".into(), one.id.into());
@@ -140,7 +157,8 @@ impl Subscriptions {
 
     fn drop_gone(&mut self, server: &Server) {
         self.all.retain_mut(|one| {
-            let stays = server.has(one.to);
+            let ended = matches!(one.what, What::Logs { ended: true, .. });
+            let stays = server.has(one.to) && !ended;
             if !stays && let What::Logs { child, .. } = &mut one.what {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -160,13 +178,16 @@ fn tell(id: u64, to: Token, wanted: &Events, seq: &mut u64, events: &[Event], se
     *seq = events.last().map_or(*seq, |last| last.seq.max(*seq));
 }
 
-fn read_lines(out: impl BufRead, send: &SyncSender<Value>, waker: &Waker) {
+fn read_lines(out: impl BufRead, send: SyncSender<Value>, waker: &Waker) {
     for line in out.split(b'\n') {
-        let Ok(line) = line else { return };
+        let Ok(line) = line else { break };
         let Ok(value) = serde_json::from_slice(&line) else { continue };
         if send.send(value).is_err() {
             return;
         }
         waker.wake();
     }
+    // The loop sees the end by this.
+    drop(send);
+    waker.wake();
 }

@@ -13,6 +13,8 @@ pub enum Interest {
     Read,
     /// Something can be written, or a connection attempt has ended.
     Write,
+    /// The other side is gone in both directions.
+    Gone,
 }
 
 /// Waits until one of `fds` is ready or `timeout` is over (`None`: for ever); answers for each whether it is ready.
@@ -28,6 +30,8 @@ pub fn wait(fds: &[(BorrowedFd<'_>, Interest)], timeout: Option<Duration>) -> io
             let flags = match interest {
                 Interest::Read => PollFlags::POLLIN,
                 Interest::Write => PollFlags::POLLOUT,
+                // Always reported (poll(2)).
+                Interest::Gone => PollFlags::empty(),
             };
             PollFd::new(*fd, flags)
         })

@@ -1,8 +1,9 @@
 //! Running this very program as a child and collecting what it prints.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 /// What a run has left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +16,24 @@ pub struct Ran {
     pub stderr: Vec<u8>,
 }
 
+/// Where this program is. Asked once, while it is still there: when another version has taken its place, that is the one
+/// to run.
+///
+/// # Errors
+/// When the kernel cannot tell.
+pub fn own_path() -> io::Result<&'static Path> {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    match PATH.get() {
+        Some(path) => Ok(path),
+        None => Ok(PATH.get_or_init({
+            let path = std::env::current_exe()?;
+            || path
+        })),
+    }
+}
+
 fn command(words: &[String], dir: Option<&Path>) -> io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(own_path()?);
     // An option and no variable, because what it starts inherits its environment.
     command.arg("--color=never").args(words);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -202,6 +202,14 @@ mod tests {
     use std::io::{Read, Write};
 
     #[test]
+    fn only_the_user_and_root_give_orders() {
+        let own = nix::unistd::geteuid().as_raw();
+        for (uid, may) in [(own, true), (0, true), (own + 1, false), (65_534, own == 65_534)] {
+            assert_eq!(may_command(uid), may, "{uid}");
+        }
+    }
+
+    #[test]
     fn a_path_over_the_address_limit_can_be_bound_and_connected_to() {
         let base = tempfile::tempdir().unwrap();
         let dir = base.path().join("d".repeat(100)).join("e".repeat(100));

@@ -43,6 +43,16 @@ impl Client {
         }
     }
 
+    /// Sends what the other side may refuse to take to its end.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) {
+        let _ = self.0.get_mut().write_all(bytes);
+    }
+
+    /// Says that nothing more will be asked.
+    pub(crate) fn has_asked(&mut self) {
+        self.0.get_mut().shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
     pub(crate) fn ask(&mut self, line: &str) -> Value {
         self.send(format!("{line}\n").as_bytes());
         self.hear().unwrap_or_else(|| panic!("closed after {line}"))

@@ -14,6 +14,7 @@ mod complete_fish;
 mod complete_zsh;
 mod control;
 mod daemon;
+mod daemon_api;
 mod delete;
 mod doctor_clean;
 mod doctor_env;
