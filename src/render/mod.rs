@@ -2,6 +2,7 @@
 //!
 //! Pure: everything that is known about the terminal and the environment is passed in.
 
+pub mod boot;
 pub mod error;
 pub mod human;
 pub mod json;
