@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::boot;
 use super::context::Context;
 use super::life::{self, Ended, is_older};
 use crate::daemon::client::{Client, Presence, presence};
@@ -37,6 +38,10 @@ enum What {
     Ping(Plain),
     /// Show its log.
     Logs(LogArgs),
+    /// Have it started at boot, and start it now.
+    Enable(boot::Args),
+    /// Take that back, and stop it; the managed processes go on.
+    Disable(boot::Args),
     /// Be the daemon, in the foreground: for systemd and containers.
     Run(RunArgs),
 }
@@ -70,6 +75,9 @@ struct RunArgs {
     /// Leave enabled services alone.
     #[arg(long)]
     no_startup: bool,
+    /// End one that runs already.
+    #[arg(long)]
+    replace: bool,
     /// No limit of requests a second, for measuring.
     #[arg(long, hide = true)]
     unlimited: bool,
@@ -79,6 +87,9 @@ struct RunArgs {
 #[derive(Debug, Serialize)]
 struct Shown {
     state: &'static str,
+    /// Whether it is started at boot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot: Option<boot::Boot>,
     /// What the daemon says of itself.
     #[serde(flatten)]
     status: Value,
@@ -97,10 +108,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         What::Status(args) => status(context, args.json),
         What::Ping(args) => ping(context, args.json),
         What::Logs(args) => logs(context, args.lines),
+        What::Enable(args) => boot::enable(context, args),
+        What::Disable(args) => boot::disable(context, args),
         What::Run(args) => {
             // It must keep no directory busy, and what it starts without one begins where a login does.
             let home = context.settings.home.as_deref().unwrap_or(Path::new("/"));
             let _ = std::env::set_current_dir(home).or_else(|_| std::env::set_current_dir("/"));
+            if args.replace {
+                life::end(context)?;
+            }
             daemon::run(&context.layout, Options { unlimited: args.unlimited, no_startup: args.no_startup })
         }
     }
@@ -125,7 +141,7 @@ fn start(context: &Context, json: bool) -> Result<()> {
 
 fn show(context: &Context, json: bool, said: &str, status: Value) -> Result<()> {
     if json {
-        return context.output.json(&Shown { state: "running", status });
+        return context.output.json(&Shown { state: "running", boot: boot::boot(context), status });
     }
     let up = human::span(status["uptime_ms"].as_u64().unwrap_or(0));
     let version = status["version"].as_str().unwrap_or("?");
@@ -160,7 +176,7 @@ fn status(context: &Context, json: bool) -> Result<()> {
     let out = &context.output;
     let tell = |state: &'static str, mut status: Value| {
         status["cli_version"] = env!("CARGO_PKG_VERSION").into();
-        out.json(&Shown { state, status })
+        out.json(&Shown { state, boot: boot::boot(context), status })
     };
     match presence(&context.layout.daemon()) {
         Presence::Running(status) if json => tell("running", status),
@@ -170,6 +186,9 @@ fn status(context: &Context, json: bool) -> Result<()> {
                 tell("not-running", json!({}))?;
             } else {
                 out.line("The daemon does not run")?;
+                if let Some(boot) = boot::boot(context) {
+                    out.line(&format!("  {:<12}  {}", "boot", boot.said()))?;
+                }
             }
             Err(Error::new(Kind::NotRunning, ""))
         }
@@ -199,6 +218,7 @@ fn describe(context: &Context, status: &Value) -> Result<()> {
     field("requests", format!("{} ({} refused)", status["requests"], status["refused"]))?;
     field("clients", format!("{} ({} subscriptions)", status["connections"], status["subscriptions"]))?;
     field("last event", status["seq"].to_string())?;
+    field("boot", boot::boot(context).map_or_else(|| "?".to_owned(), |boot| boot.said()))?;
     let ours = env!("CARGO_PKG_VERSION");
     if is_older(status) {
         out.advise(&format!("it is older than this tsm ({ours})"), "tsm daemon restart");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::boot;
 use super::context::Context;
 use crate::daemon::State;
 use crate::daemon::client::{Client, PROMPT, Presence, presence};
@@ -134,7 +135,10 @@ pub(super) fn launch(context: &Context) -> Result<Value> {
                 }
                 left -= 1;
                 started = Some(Instant::now());
-                spawn(context)?;
+                // Where the user's service manager has it, that is who starts it.
+                if !boot::start(context) {
+                    spawn(context)?;
+                }
             }
             Presence::Absent | Presence::Unresponsive => {}
         }

@@ -1,6 +1,7 @@
 //! The command line: one file per verb, and the only caller of everything below.
 
 mod api;
+mod boot;
 mod cd;
 mod complete;
 mod completions;

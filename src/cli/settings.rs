@@ -22,6 +22,12 @@ pub(super) struct Settings {
     pub(super) tetra_dir: Option<PathBuf>,
     /// `PM2_HOME`: where pm2 keeps things.
     pub(super) pm2_home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`.
+    pub(super) config_home: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub(super) runtime_dir: Option<PathBuf>,
+    /// `PATH`.
+    pub(super) path: Option<OsString>,
     /// `TSM_NONINTERACTIVE` is set: never ask, never wait on its own account.
     pub(super) noninteractive: bool,
     /// `SHELL`.
@@ -47,6 +53,11 @@ fn var(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// A directory of the XDG base directory specification, which has relative ones ignored.
+fn absolute(name: &str) -> Option<PathBuf> {
+    var(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
 fn text(name: &str) -> Option<String> {
     var(name).map(|value| value.to_string_lossy().into_owned())
 }
@@ -68,6 +79,9 @@ impl Settings {
             shell_pid: text("TSM_SHELL_PID"),
             tetra_dir: var("TETRA_DIR").map(PathBuf::from),
             pm2_home: var("PM2_HOME").map(PathBuf::from),
+            config_home: absolute("XDG_CONFIG_HOME"),
+            runtime_dir: absolute("XDG_RUNTIME_DIR"),
+            path: var("PATH"),
             noninteractive: var("TSM_NONINTERACTIVE").is_some(),
             shell: var("SHELL").map(PathBuf::from),
             no_daemon: var("TSM_DAEMON").is_some_and(|value| value == "never"),

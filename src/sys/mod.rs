@@ -14,6 +14,7 @@ pub mod fd;
 pub mod flock;
 pub mod foreground;
 pub mod lock;
+pub mod manager;
 pub mod notify;
 pub mod pidfd;
 pub mod poll;
