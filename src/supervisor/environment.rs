@@ -12,8 +12,9 @@ use crate::sys::process;
 /// A variable and its value.
 pub type Var = (OsString, OsString);
 
-/// Variables that belong to one managed process, or to one call of the shell's `tsm`, and must not leak into the next one that is started from inside it.
-const OWN: [&str; 8] = [
+/// Variables that belong to one managed process, to one call of the shell's `tsm`, or to one unit of systemd
+/// (`systemd.exec(5)`), and must not leak into the next one that is started from inside it.
+const OWN: [&str; 17] = [
     "TSM_NAME",
     "TSM_ID",
     "TSM_PORT",
@@ -22,6 +23,15 @@ const OWN: [&str; 8] = [
     "LISTEN_FDS",
     "LISTEN_PID",
     "TSM_SHELL_PID",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "MANAGERPID",
+    "SYSTEMD_EXEC_PID",
+    "MEMORY_PRESSURE_WATCH",
+    "MEMORY_PRESSURE_WRITE",
 ];
 
 /// What a caller's environment gives to a program: not the shell's exported functions (they can be hundreds of
