@@ -251,6 +251,7 @@ fn write_stopped(view: &View, killed: &[Killed]) -> Result<()> {
     status.main = None;
     status.supervisor = None;
     status.adopted = false;
+    status.signalled = false;
     status.note = None;
     status.killed = killed.to_vec();
     store::write_status(&view.dir, &Status { schema: Status::SCHEMA, ..status })?;

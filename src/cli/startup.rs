@@ -34,7 +34,7 @@ pub(super) struct Args {
     /// Return as soon as all run; the default where standard output is not a terminal.
     #[arg(long)]
     no_wait: bool,
-    /// Leave alone what was stopped by hand: as the daemon does.
+    /// Leave alone what was stopped with tsm: as the daemon does.
     #[arg(long)]
     boot: bool,
     /// Print a JSON array.
@@ -112,10 +112,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     worst.map_or(Ok(()), |kind| Err(Error::new(kind, "")))
 }
 
-/// The services whose process was stopped and not started again.
+/// The services whose process somebody has stopped and not started again; a shutdown is nobody.
 fn stopped(context: &Context) -> Vec<Name> {
     let views = glance(&context.layout);
-    let stopped = views.iter().filter(|view| view.status == State::Stopped);
+    let by_signal = |view: &View| view.record.as_ref().is_some_and(|status| status.signalled);
+    let stopped = views.iter().filter(|view| view.status == State::Stopped && !by_signal(view));
     stopped
         .filter_map(|view| match store::read_spec(&view.dir).found()?.origin {
             Origin::Service(name) => Some(name),

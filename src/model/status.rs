@@ -46,6 +46,9 @@ pub struct Status {
     /// The main process is not that supervisor's child: the one that had started it was killed, and this one took over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
+    /// It was stopped because its supervisor was signalled, as at a shutdown, and not because somebody told TSM to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signalled: bool,
     /// The boot in which those two are meant.
     pub boot_id: String,
     /// When the current or last run began, in milliseconds since the Unix epoch.

@@ -191,3 +191,27 @@ fn a_killed_startup_leaves_nothing_half_made() {
         assert_eq!(runs(&user, name), 1, "{name}");
     }
 }
+
+#[test]
+fn boot_leaves_alone_what_somebody_has_stopped_and_not_what_a_shutdown_has() {
+    let user = User::new();
+    let names = ["halted", "signalled", "undone"];
+    enabled(&user, &names);
+    user.ok(&["startup"]);
+    for name in names {
+        user.until_state(name, "online");
+    }
+    user.ok(&["stop", "halted"]);
+    // The last word counts.
+    kill(user.supervisor("undone"), "TERM");
+    user.until_state("undone", "stopped");
+    user.ok(&["start", "undone"]);
+    user.ok(&["stop", "undone"]);
+    kill(user.supervisor("signalled"), "TERM");
+    user.until_state("signalled", "stopped");
+    user.tsm(&["why", "signalled"]).says("told to end by a signal, as at a shutdown");
+    let ran = user.ok(&["startup", "--boot"]);
+    assert!(ran.stdout.starts_with("Started: signalled ("), "{ran:?}");
+    assert!(ran.stdout.ends_with("\n1 service: 1 started\n"), "{ran:?}");
+    assert_eq!([user.state("halted"), user.state("undone")], ["stopped", "stopped"]);
+}

@@ -310,6 +310,7 @@ fn beginning(status: Status, spec: &Spec) -> Status {
         main: None,
         supervisor: None,
         adopted: false,
+        signalled: false,
         boot_id: boot::id(),
         retry_ms: None,
         note: None,

@@ -35,11 +35,13 @@ impl Supervisor {
             Request::Stop | Request::Kill => {
                 // Said before it is done: doing it may be the last thing that this supervisor does.
                 self.server.reply(token, &line(&json!({ "ok": true, "stopping": true })));
+                self.signalled = false;
                 let event = if request == Request::Stop { Event::Stop } else { Event::Kill };
                 return self.feed(event, now);
             }
             Request::Restart => {
                 self.spec_changed = true;
+                self.signalled = false;
                 self.server.reply(token, &line(&json!({ "ok": true, "restarting": true })));
                 return self.feed(Event::Restart, now);
             }

@@ -77,6 +77,8 @@ struct Supervisor {
     log_base: u64,
     run_log: u64,
     killed: Vec<Killed>,
+    /// The stop that is under way was asked for by a signal.
+    signalled: bool,
     /// What the program or its ports say of it.
     remark: Option<String>,
     published: Option<Status>,
@@ -138,6 +140,7 @@ impl Supervisor {
             started_ms: 0,
             run_log: 0,
             killed: Vec::new(),
+            signalled: false,
             remark: None,
             published: None,
             _lock: lock,
@@ -207,7 +210,10 @@ impl Supervisor {
             for caught in self.signals.drain() {
                 match caught {
                     Caught::Child => self.reap(now),
-                    Caught::Terminate | Caught::Interrupt => self.feed(Event::Stop, now),
+                    Caught::Terminate | Caught::Interrupt => {
+                        self.signalled |= !self.machine.ending();
+                        self.feed(Event::Stop, now);
+                    }
                     // Neither is caught by a supervisor.
                     Caught::Hangup | Caught::Quit => {}
                 }

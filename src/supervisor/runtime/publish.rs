@@ -24,6 +24,7 @@ impl Supervisor {
             main: self.main,
             supervisor: Some(self.me),
             adopted: self.tree.adopted.is_some(),
+            signalled: self.signalled,
             boot_id: self.boot_id.clone(),
             started_ms: self.started_ms,
             run: self.run,
@@ -33,15 +34,18 @@ impl Supervisor {
                 .deadline
                 .filter(|_| self.machine.state() == State::Backoff)
                 .map(|at| clock::wall_ms() + at.saturating_sub(clock::monotonic_ms())),
-            note: self
-                .ended_with
-                .clone()
-                .or_else(|| self.machine.note().map(str::to_owned))
-                .or_else(|| self.remark.clone()),
+            note: self.ended_with.clone().or_else(|| self.note()),
             killed: self.killed.clone(),
             log_base: self.log_base,
             run_log: self.run_log,
         }
+    }
+
+    fn note(&self) -> Option<String> {
+        let shutdown = self.signalled && self.machine.state() == State::Stopped;
+        let told =
+            shutdown.then(|| "its supervisor was told to end by a signal, as at a shutdown".to_owned());
+        self.machine.note().map(str::to_owned).or(told).or_else(|| self.remark.clone())
     }
 
     /// Writes `status.json` when there is news.
