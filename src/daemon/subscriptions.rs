@@ -1,7 +1,6 @@
 //! Who wants to be told of events and log lines as they come.
 
 use std::io::{BufRead, BufReader};
-use std::process::Child;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 use serde_json::{Map, Value, json};
@@ -34,7 +33,7 @@ enum What {
     /// Events after a number; `begun` once what was before is sent.
     Events { wanted: Events, seq: u64, begun: bool },
     /// The lines of a `tsm logs -f`.
-    Logs { child: Child, lines: Receiver<Value>, count: u64, ended: bool },
+    Logs { _stream: run::Stream, lines: Receiver<Value>, count: u64, ended: bool },
 }
 
 /// All subscriptions.
@@ -95,14 +94,14 @@ impl Subscriptions {
         let failed = |error: &std::io::Error| {
             Failure::new(code::VERB - 1, "failed", format!("cannot follow: {}", crate::error::plain(error)))
         };
-        let mut child = run::own_stream(&words).map_err(|error| failed(&error))?;
+        let mut stream = run::own_stream(&words).map_err(|error| failed(&error))?;
         let (send, lines) = sync_channel(LINES);
-        if let Some(out) = child.stdout.take() {
+        if let Some(out) = stream.output() {
             let waker = self.waker.clone();
             let read = move || read_lines(BufReader::new(out), send, &waker);
             std::thread::Builder::new().stack_size(128 * 1024).spawn(read).map_err(|error| failed(&error))?;
         }
-        let id = self.add(to, What::Logs { child, lines, count: 0, ended: false }, server);
+        let id = self.add(to, What::Logs { _stream: stream, lines, count: 0, ended: false }, server);
         Ok(json!({"subscription": id}))
     }
 
@@ -156,15 +155,8 @@ impl Subscriptions {
     }
 
     fn drop_gone(&mut self, server: &Server) {
-        self.all.retain_mut(|one| {
-            let ended = matches!(one.what, What::Logs { ended: true, .. });
-            let stays = server.has(one.to) && !ended;
-            if !stays && let What::Logs { child, .. } = &mut one.what {
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-            stays
-        });
+        // The child of one that logs goes with it.
+        self.all.retain(|one| server.has(one.to) && !matches!(one.what, What::Logs { ended: true, .. }));
     }
 }
 

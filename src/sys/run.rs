@@ -54,10 +54,29 @@ pub fn own(words: &[String], dir: Option<&Path>) -> io::Result<Ran> {
     Ok(Ran { code: code.unwrap_or(1), stdout: output.stdout, stderr: output.stderr })
 }
 
+/// A `tsm` that goes on printing; it ends with this.
+#[derive(Debug)]
+pub struct Stream(Child);
+
+impl Stream {
+    /// What it prints; once.
+    pub fn output(&mut self) -> Option<impl io::Read + Send + use<>> {
+        self.0.stdout.take()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // One that has ended by itself cannot be killed any more, and was not waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts `tsm` with these words; its standard output is to be read, its standard error goes nowhere.
 ///
 /// # Errors
 /// As [`own`].
-pub fn own_stream(words: &[String]) -> io::Result<Child> {
-    command(words, None)?.stderr(Stdio::null()).spawn()
+pub fn own_stream(words: &[String]) -> io::Result<Stream> {
+    command(words, None)?.stderr(Stdio::null()).spawn().map(Stream)
 }
