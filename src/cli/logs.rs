@@ -1,7 +1,7 @@
 //! `tsm logs`: the output of processes.
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::context::Context;
 use crate::error::{Error, Result, plain};
@@ -11,6 +11,7 @@ use crate::model::{LogLimit, Name, Status};
 use crate::render::style;
 use crate::store::{self, ProcessDir, Record};
 use crate::sys::watch::{Wake, Watch};
+use crate::sys::{lock, poll, process};
 
 /// Show the output of processes: the last lines, or as it comes.
 #[derive(Debug, clap::Args)]
@@ -37,6 +38,9 @@ pub(super) struct Args {
 
 /// How many lines are shown unasked.
 const LINES: usize = 50;
+
+/// How long the status may tell of a run that has ended while the next one writes already.
+const UNTOLD: Duration = Duration::from_millis(100);
 
 /// How often a follower looks without having been told of a change.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -328,12 +332,28 @@ impl JsonLog {
 
     /// A restart may have begun a new run.
     fn learn(&mut self) {
-        let Some(now) = store::read_status(&self.dir).found().as_ref().map(Run::of) else { return };
+        let Some(now) = self.current().as_ref().map(Run::of) else { return };
         match self.runs.last() {
             Some(last) if *last == now => {}
             // Purged and begun anew.
             Some(last) if now.from < last.from => self.runs = vec![now],
             _ => self.runs.push(now),
+        }
+    }
+
+    /// The status that tells of the run that has written what was read before this call.
+    fn current(&self) -> Option<Status> {
+        let until = Instant::now() + UNTOLD;
+        loop {
+            let status = store::read_status(&self.dir).found()?;
+            let is_told = !status.state.supervised()
+                || status.main.is_some_and(|main| process::alive(&main))
+                || !lock::is_held(&self.dir.lock());
+            // A program can write before its supervisor has written down that it runs.
+            if is_told || Instant::now() >= until {
+                return Some(status);
+            }
+            poll::pause(Duration::from_millis(1));
         }
     }
 
