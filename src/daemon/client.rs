@@ -215,7 +215,11 @@ impl EventStream {
         loop {
             let client = match &mut self.client {
                 Some(client) => client,
-                none => none.insert(subscribed(&self.files, self.seq)?),
+                none => {
+                    let (client, seq) = subscribed(&self.files, self.seq)?;
+                    self.seq = seq;
+                    none.insert(client)
+                }
             };
             match client.next(end.saturating_duration_since(Instant::now())) {
                 Ok(None) => return Ok(None),
@@ -234,13 +238,13 @@ impl EventStream {
     }
 }
 
-/// A connection that tells of the events after `since`, also when the daemon goes away once more meanwhile.
-fn subscribed(files: &DaemonFiles, since: u64) -> Result<Client> {
+/// A connection that tells of the events after `since` and the number it begins with, also when the daemon goes away once more meanwhile.
+fn subscribed(files: &DaemonFiles, since: u64) -> Result<(Client, u64)> {
     let end = Instant::now() + CONNECTING;
     loop {
         let mut client = Client::connect_patiently(files)?;
         match client.call_within("events.subscribe", &json!({"since": since}), PROMPT) {
-            Ok(Ok(_)) => return Ok(client),
+            Ok(Ok(answer)) => return Ok((client, answer["seq"].as_u64().unwrap_or(since))),
             Ok(Err(failure)) if Instant::now() >= end => return Err(failure.into_error()),
             Err(error) if Instant::now() >= end => return Err(error),
             // It ends just now, say.

@@ -1,39 +1,110 @@
 //! What must happen while nobody is typing: a new supervisor for a program that has lost its own, and the changes that
 //! no supervisor tells of.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use crate::inspect::{View, glance, verify};
 use crate::model::{Event, Happening, Name, Pid, State};
-use crate::store::{self, Journal, Layout};
+use crate::store::{self, Durability, Journal, Layout};
 use crate::sys::pidfd::Handle;
 use crate::sys::poll::{self, Interest};
+use crate::sys::wake::Wakes;
 use crate::sys::{clock, process, run};
 
 /// How long until everything is looked at without a reason, in milliseconds: the safety net.
 pub(super) const SCAN_MS: u64 = 5_000;
 
-/// What the keeper remembers between two looks.
-#[derive(Debug, Default)]
+/// How long after a look the next one is, when something has happened that may have changed ports, in milliseconds.
+const SOON_MS: u64 = 1_000;
+
+/// How long after a look during which a supervisor has ended, in milliseconds.
+const AGAIN_MS: u64 = 20;
+
+/// What the keeper remembers between two looks, and over the end of the daemon: what it has told stands in the journal.
+#[derive(Debug)]
 pub(super) struct Keeper {
     /// The supervisors that must not die unseen.
     supervisors: HashMap<Name, Handle>,
-    /// The ports that each tree listened on.
-    ports: HashMap<Name, Vec<u16>>,
+    /// The run of each tree, and the ports that it listened on.
+    ports: HashMap<Name, (u64, Vec<u16>)>,
     /// What has been said of processes without a supervisor, and of which run.
     told: HashMap<Name, (Happening, u64)>,
-    /// The service definitions and their times.
-    definitions: HashMap<Name, (u64, u64)>,
-    scanned: bool,
+    /// The service definitions and what tells one content from another; none before the first look of all.
+    definitions: Option<BTreeMap<Name, (u64, u64)>>,
+    scanned: Instant,
+    /// A supervisor has ended between the look and the hold.
+    again: bool,
 }
 
 impl Keeper {
-    /// Waits until a supervisor has ended, or for the safety net.
-    pub(super) fn wait(&self) {
-        let fds: Vec<_> =
-            self.supervisors.values().filter_map(|one| Some((one.fd()?, Interest::Read))).collect();
-        let _ = poll::wait(&fds, Some(Duration::from_millis(SCAN_MS)));
+    /// One that knows what the daemon before it has told.
+    pub(super) fn remembering(layout: &Layout) -> Self {
+        let mut keeper = Keeper {
+            supervisors: HashMap::new(),
+            ports: HashMap::new(),
+            told: HashMap::new(),
+            definitions: std::fs::read(layout.daemon().definitions())
+                .ok()
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+            scanned: Instant::now(),
+            again: false,
+        };
+        for event in Journal::after(layout, 0).read().unwrap_or_default() {
+            keeper.remember(event);
+        }
+        keeper
+    }
+
+    fn remember(&mut self, event: Event) {
+        let run = event.run.unwrap_or(0);
+        match (event.event, event.port) {
+            (Happening::Orphaned | Happening::Lost, _) => {
+                self.told.insert(event.name, (event.event, run));
+            }
+            (Happening::PortBound | Happening::PortLost, Some(port)) => {
+                let known = self.ports.entry(event.name).or_default();
+                if known.0 != run {
+                    *known = (run, Vec::new());
+                }
+                known.1.retain(|other| *other != port);
+                if event.event == Happening::PortBound {
+                    known.1.push(port);
+                }
+            }
+            (Happening::DefinitionChanged, _) => {}
+            _ => {
+                self.told.remove(&event.name);
+            }
+        }
+    }
+
+    /// Waits until a supervisor has ended, or for the safety net; not as long after a poke.
+    pub(super) fn wait(&self, pokes: &Wakes) {
+        let mut soon = false;
+        loop {
+            let pause = match (self.again, soon) {
+                (true, _) => AGAIN_MS,
+                (false, true) => SOON_MS,
+                (false, false) => SCAN_MS,
+            };
+            let until = self.scanned + Duration::from_millis(pause);
+            let mut fds: Vec<_> =
+                self.supervisors.values().filter_map(|one| Some((one.fd()?, Interest::Read))).collect();
+            if !soon {
+                fds.push((pokes.as_fd(), Interest::Read));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let mut ready = poll::wait(&fds, Some(left)).unwrap_or_default();
+            if !soon && ready.pop() == Some(true) {
+                pokes.drain();
+                soon = true;
+            }
+            if ready.contains(&true) || Instant::now() >= until {
+                return;
+            }
+        }
     }
 
     /// Looks at everything, gives supervisors to those that have none, and tells the journal what it has seen.
@@ -58,13 +129,14 @@ impl Keeper {
         self.compare_ports(layout, &views);
         self.compare_definitions(layout);
         self.hold(&views, layout);
-        self.scanned = true;
+        self.scanned = Instant::now();
         said
     }
 
     /// Takes hold of every supervisor, those of programs that were adopted just now too.
     fn hold(&mut self, views: &[View], layout: &Layout) {
         let mut held = HashMap::new();
+        self.again = false;
         for view in views.iter().filter(|view| view.status.live()) {
             let recorded = view.record.as_ref().and_then(|status| status.supervisor);
             let now = match view.status {
@@ -78,8 +150,10 @@ impl Keeper {
                 Some(known) if known.identity() == identity && known.is_alive() => Some(known),
                 _ => Handle::open(&identity),
             };
-            if let Some(handle) = handle {
-                held.insert(view.name.clone(), handle);
+            match handle {
+                Some(handle) => drop(held.insert(view.name.clone(), handle)),
+                // Of one that could not be adopted there is nothing new at once.
+                None => self.again |= view.status != State::Unsupervised,
             }
         }
         self.supervisors = held;
@@ -90,42 +164,31 @@ impl Keeper {
         if self.told.insert(view.name.clone(), (what, view.run)) == Some((what, view.run)) {
             return;
         }
-        // An earlier daemon may have said it.
-        let known = !self.scanned
-            && Journal::after(layout, 0).read().is_ok_and(|all| {
-                all.iter()
-                    .rev()
-                    .find(|event| event.name == view.name)
-                    .is_some_and(|event| event.event == what && event.run == Some(view.run))
-            });
-        if !known {
-            record(layout, Event { note: view.note.clone(), ..event(view, what) });
-        }
+        record(layout, Event { note: view.note.clone(), ..event(view, what) });
     }
 
     fn compare_ports(&mut self, layout: &Layout, views: &[View]) {
         let mut now = HashMap::new();
         for view in views.iter().filter(|view| view.status.live()) {
-            let before = self.ports.get(&view.name).map_or(&[][..], Vec::as_slice);
-            if self.scanned {
-                let told = |port: &u16, happening| {
-                    record(layout, Event { port: Some(*port), ..event(view, happening) });
-                };
-                before.iter().filter(|port| !view.ports.contains(port)).for_each(|port| {
-                    told(port, Happening::PortLost);
-                });
-                view.ports.iter().filter(|port| !before.contains(port)).for_each(|port| {
-                    told(port, Happening::PortBound);
-                });
-            }
-            now.insert(view.name.clone(), view.ports.clone());
+            let known = self.ports.get(&view.name).filter(|(run, _)| *run == view.run);
+            let before = known.map_or(&[][..], |(_, ports)| ports);
+            let told = |port: &u16, happening| {
+                record(layout, Event { port: Some(*port), ..event(view, happening) });
+            };
+            before.iter().filter(|port| !view.ports.contains(port)).for_each(|port| {
+                told(port, Happening::PortLost);
+            });
+            view.ports.iter().filter(|port| !before.contains(port)).for_each(|port| {
+                told(port, Happening::PortBound);
+            });
+            now.insert(view.name.clone(), (view.run, view.ports.clone()));
         }
         self.ports = now;
     }
 
     fn compare_definitions(&mut self, layout: &Layout) {
         use std::os::unix::fs::MetadataExt;
-        let mut now = HashMap::new();
+        let mut now = BTreeMap::new();
         for item in std::fs::read_dir(layout.services_available()).into_iter().flatten().flatten() {
             let file = item.file_name();
             let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".tsm")) else { continue };
@@ -133,14 +196,14 @@ impl Keeper {
                 now.insert(name, (facts.ino(), facts.mtime_nsec() as u64 ^ (facts.mtime() as u64) << 30));
             }
         }
-        if self.scanned {
-            let changed = now.keys().chain(self.definitions.keys());
-            let mut changed: Vec<&Name> =
-                changed.filter(|name| now.get(name) != self.definitions.get(name)).collect();
-            changed.sort_unstable();
-            changed.dedup();
+        if self.definitions.as_ref() == Some(&now) {
+            return;
+        }
+        if let Some(before) = &self.definitions {
+            let changed: BTreeSet<&Name> =
+                now.keys().chain(before.keys()).filter(|name| now.get(name) != before.get(name)).collect();
             for name in changed {
-                let note = match (self.definitions.contains_key(name), now.contains_key(name)) {
+                let note = match (before.contains_key(name), now.contains_key(name)) {
                     (false, _) => "it is new",
                     (_, false) => "it was removed",
                     _ => "it was changed",
@@ -149,7 +212,11 @@ impl Keeper {
                 record(layout, Event { note: Some(note.into()), ..event });
             }
         }
-        self.definitions = now;
+        // Only now: who is killed in between says it twice rather than never.
+        if let Ok(bytes) = serde_json::to_vec(&now) {
+            let _ = store::write(&layout.daemon().definitions(), &bytes, Durability::Cached);
+        }
+        self.definitions = Some(now);
     }
 }
 

@@ -17,6 +17,7 @@ use super::server::{Server, Token};
 use super::subscriptions::Subscriptions;
 use crate::error::{Error, Result};
 use crate::inspect::View;
+use crate::model::Happening;
 use crate::store::{Journal, Layout};
 use crate::sys::poll::{self, Interest};
 use crate::sys::signals::{Caught, Signals};
@@ -76,6 +77,8 @@ pub(super) struct Daemon {
     subscriptions: Subscriptions,
     journal: Journal,
     said: Receiver<String>,
+    /// Has the keeper look before long.
+    poke: Waker,
     pub(super) counts: BTreeMap<&'static str, Count>,
     /// When the end was asked for, in monotonic milliseconds.
     ending: Option<u64>,
@@ -117,7 +120,7 @@ impl Daemon {
         let (waker, woken) = wake::pair().map_err(|error| Error::io("wake", layout.root(), &error))?;
         let journal = Journal::from_now(layout)?;
         // The first look ends before the socket listens, so that no client sees less than there is.
-        let mut keeper = Keeper::default();
+        let mut keeper = Keeper::remembering(layout);
         let first = keeper.scan(layout);
         let (say, said) = channel();
         for line in first {
@@ -127,7 +130,8 @@ impl Daemon {
         // Before there are threads: it changes the umask for a moment, which their children would inherit.
         let server =
             Server::bind(&path, options.unlimited).map_err(|error| Error::io("listen at", &path, &error))?;
-        keep(layout.clone(), keeper, say, waker.clone());
+        let (poke, pokes) = wake::pair().map_err(|error| Error::io("wake", layout.root(), &error))?;
+        keep(layout.clone(), keeper, pokes, say, waker.clone());
         watch_journal(layout.clone(), waker.clone());
         Ok(Daemon {
             layout: layout.clone(),
@@ -140,6 +144,7 @@ impl Daemon {
             subscriptions: Subscriptions::new(waker),
             journal,
             said,
+            poke,
             counts: BTreeMap::new(),
             ending: None,
             stopping: false,
@@ -211,11 +216,22 @@ impl Daemon {
             };
             self.server.answer(token, &form, outcome);
         }
+        self.tell_events();
+        self.subscriptions.lines(&mut self.server);
+    }
+
+    /// Passes on what the journal has to say.
+    fn tell_events(&mut self) {
         match self.journal.read() {
-            Ok(events) => self.subscriptions.events(&events, &mut self.server),
+            Ok(events) => {
+                // A program that is ready may just have begun to listen.
+                if events.iter().any(|event| event.event == Happening::Ready) {
+                    self.poke.wake();
+                }
+                self.subscriptions.events(&events, &mut self.server);
+            }
             Err(error) => self.files.log(&format!("cannot read the journal: {error}")),
         }
-        self.subscriptions.lines(&mut self.server);
     }
 
     /// What came of a verb that nobody waits for: for the log.
@@ -330,6 +346,7 @@ impl Daemon {
                 serde_json::to_value(shown).map_err(|why| Failure::of(&Error::failed(why.to_string())))
             }
             "events.subscribe" => {
+                self.tell_events();
                 let now = self.journal.seq();
                 self.subscriptions.add_events(token, method.params(params)?, now, &mut self.server)
             }
@@ -369,10 +386,10 @@ impl Daemon {
 }
 
 /// Looks after the processes in a thread of its own: a look takes milliseconds, an adoption longer.
-fn keep(layout: Layout, mut keeper: Keeper, say: Sender<String>, waker: Waker) {
+fn keep(layout: Layout, mut keeper: Keeper, pokes: Wakes, say: Sender<String>, waker: Waker) {
     let _ = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
         loop {
-            keeper.wait();
+            keeper.wait(&pokes);
             for line in keeper.scan(&layout) {
                 if say.send(line).is_err() {
                     return;

@@ -77,7 +77,9 @@ impl Subscriptions {
         server: &mut Server,
     ) -> Result<Value, Failure> {
         self.full()?;
-        let (seq, begun) = wanted.since.map_or((now, true), |since| (since, false));
+        // A number that is still to come is one of a journal that is gone: all of this one is new then.
+        let since = wanted.since.map(|since| if since > now { 0 } else { since });
+        let (seq, begun) = since.map_or((now, true), |since| (since, false));
         let id = self.add(to, What::Events { wanted, seq, begun }, server);
         Ok(json!({"subscription": id, "seq": seq}))
     }

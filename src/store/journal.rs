@@ -20,8 +20,9 @@ const MOST: u64 = 1 << 20;
 /// The longest line, in bytes; a note is cut to fit.
 const LONGEST_LINE: usize = 4096;
 
-/// How long to wait for the lock. Its holder writes one line, so that only one that was halted in between keeps it.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// How long to wait for the lock. Its holder writes one line, so that only one that was halted in between keeps it; on a
+/// busy machine a holder may have to wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Writes `event` with the next number, and returns that.
 ///
@@ -176,13 +177,19 @@ impl Journal {
             bytes.resize(size.saturating_sub(self.at) as usize, 0);
             file.read_exact_at(&mut bytes, self.at).map_err(|error| Error::io("read", &self.path, &error))?;
             let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            self.at += whole as u64;
-            for event in bytes[..whole].split(|byte| *byte == b'\n').filter_map(parse) {
+            let mut lines = bytes[..whole].split(|byte| *byte == b'\n').filter_map(parse).peekable();
+            if self.at == 0 && self.seq > 0 && lines.peek().is_some_and(|first| first.seq == 1) {
+                // Either the whole of what is known, or a journal that was begun anew after somebody removed it.
+                let last = Tail::of(file).map_err(|error| Error::io("read", &self.path, &error))?.seq;
+                self.seq = if last < self.seq { 0 } else { self.seq };
+            }
+            for event in lines {
                 if event.seq > self.seq {
                     self.seq = event.seq;
                     events.push(event);
                 }
             }
+            self.at += whole as u64;
             if is_current {
                 return Ok(events);
             }
@@ -299,6 +306,25 @@ mod tests {
         let kept = Journal::after(&layout, 0).read().unwrap();
         assert_eq!(kept.last().unwrap().seq, 1500);
         assert!(kept.len() > 100, "{}", kept.len());
+    }
+
+    #[test]
+    fn a_journal_that_was_removed_begins_anew_for_its_readers_too() {
+        let place = Place::new();
+        let layout = place.layout();
+        let mut reader = Journal::after(&layout, 0);
+        for _ in 0..3 {
+            record(&layout, &mut event("x")).unwrap();
+        }
+        assert_eq!(numbers(&reader.read().unwrap()), [1, 2, 3]);
+        std::fs::remove_file(layout.journal()).unwrap();
+        assert!(reader.read().unwrap().is_empty());
+        record(&layout, &mut event("y")).unwrap();
+        assert_eq!(numbers(&reader.read().unwrap()), [1]);
+        record(&layout, &mut event("z")).unwrap();
+        assert_eq!(numbers(&reader.read().unwrap()), [2]);
+        // Who comes back with a number of the old one.
+        assert_eq!(numbers(&Journal::after(&layout, 3).read().unwrap()), [1, 2]);
     }
 
     #[test]

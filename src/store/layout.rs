@@ -281,6 +281,11 @@ impl DaemonFiles {
         self.dir.join("daemon.state")
     }
 
+    /// The service definitions as it has seen them last.
+    pub fn definitions(&self) -> PathBuf {
+        self.dir.join("definitions.json")
+    }
+
     /// What it has to say.
     pub fn log(&self) -> PathBuf {
         self.dir.join("daemon.log")

@@ -15,6 +15,7 @@ mod complete_zsh;
 mod control;
 mod daemon;
 mod daemon_api;
+mod daemon_events;
 mod delete;
 mod doctor_clean;
 mod doctor_env;
