@@ -46,7 +46,7 @@ struct Done {
 }
 
 /// The name that the manager has for the daemon.
-const NAME: &str = match FORM {
+pub(super) const NAME: &str = match FORM {
     Form::Systemd => unit::NAME,
     Form::Launchd => plist::LABEL,
 };
@@ -73,7 +73,7 @@ pub(super) fn file(context: &Context) -> Result<PathBuf> {
 /// Unreachable with what is missing.
 pub(super) fn manager(context: &Context) -> Result<Manager> {
     Manager::find(context.settings.runtime_dir.as_deref(), NAME).map_err(|error| {
-        let missing = format!("there is no {MANAGER} session of this user: {}", plain(&error));
+        let missing = format!("there is no {MANAGER} session of this user: {error}");
         Error::new(Kind::Unreachable, missing).hint(match FORM {
             Form::Systemd => {
                 "log in as this user (not with su or sudo); where there is no systemd, have \"tsm daemon run\" started"

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::boot;
 use super::context::Context;
+use super::leave;
 use super::life::{self, Ended, is_older};
 use crate::daemon::client::{Client, Presence, presence};
 use crate::daemon::{self, Options};
@@ -42,6 +43,9 @@ enum What {
     Enable(boot::Args),
     /// Take that back, and stop it; the managed processes go on.
     Disable(boot::Args),
+    /// Stop what it has started when all of the user's ends: for systemd.
+    #[command(hide = true)]
+    Leave,
     /// Be the daemon, in the foreground: for systemd and containers.
     Run(RunArgs),
 }
@@ -110,6 +114,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         What::Logs(args) => logs(context, args.lines),
         What::Enable(args) => boot::enable(context, args),
         What::Disable(args) => boot::disable(context, args),
+        What::Leave => {
+            leave::run(context);
+            Ok(())
+        }
         What::Run(args) => {
             // It must keep no directory busy, and what it starts without one begins where a login does.
             let home = context.settings.home.as_deref().unwrap_or(Path::new("/"));

@@ -17,6 +17,7 @@ mod events;
 mod foreign;
 mod import;
 mod info;
+mod leave;
 mod life;
 mod lifeline;
 mod list;

@@ -113,7 +113,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
 }
 
 /// The services whose process somebody has stopped and not started again; a shutdown is nobody.
-fn stopped(context: &Context) -> Vec<Name> {
+pub(super) fn stopped(context: &Context) -> Vec<Name> {
     let views = glance(&context.layout);
     let by_signal = |view: &View| view.record.as_ref().is_some_and(|status| status.signalled);
     let stopped = views.iter().filter(|view| view.status == State::Stopped && !by_signal(view));

@@ -87,6 +87,7 @@ pub const METHODS: &[Method] = &[
     verb::<Scan>("doctor", &["doctor", "scan"], None, "who listens on which port"),
     verb::<Port>("doctor.port", &["doctor", "port"], Some("port"), "who has a port"),
     verb::<KillPort>("doctor.kill", &["doctor", "kill"], Some("port"), "ends who listens on a port"),
+    verb::<Nothing>("doctor.boot", &["doctor", "boot"], None, "would boot bring back what is enabled"),
     verb::<Nothing>("doctor.healthcheck", &["doctor", "healthcheck"], None, "is everything as it should be"),
     verb::<Orphans>("doctor.orphans", &["doctor", "orphans"], Some("refs"), "what was left behind"),
     verb::<Clean>("doctor.clean", &["doctor", "clean"], None, "removes what is nobody's"),

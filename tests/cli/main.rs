@@ -3,6 +3,7 @@
 
 mod adopt;
 mod api;
+mod boot;
 mod callers;
 mod cd;
 mod checkout;
@@ -39,6 +40,7 @@ mod kit;
 mod layer;
 mod list;
 mod logs;
+mod machine;
 mod man;
 mod orphans;
 mod parallel;

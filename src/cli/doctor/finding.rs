@@ -1,13 +1,13 @@
 //! What a check found: how bad it is, in words, and what to type about it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::context::Context;
 use crate::error::Result;
 use crate::render::style;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {
     /// As it should be.
@@ -21,7 +21,7 @@ pub(super) enum Level {
 }
 
 /// One result of a check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Finding {
     /// How bad it is.
     pub(super) level: Level,

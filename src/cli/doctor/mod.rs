@@ -1,5 +1,6 @@
 //! `tsm doctor`: what is wrong around the processes, what to type about it, and the cleaning up.
 
+mod boot;
 mod clean;
 mod env;
 mod finding;
@@ -7,6 +8,7 @@ mod health;
 mod kill;
 mod orphans;
 mod port;
+mod report;
 mod scan;
 mod stale;
 mod validate;
@@ -34,6 +36,7 @@ const EXAMPLES: &str = "Examples:\n  tsm doctor               who listens on whi
     tsm doctor port 8000     who has that port\n  tsm doctor kill 8000     ends who listens there\n  \
     tsm doctor healthcheck   what is out of order, and what to type\n  \
     tsm doctor orphans       what runs without anybody who looks after it\n  \
+    tsm doctor boot          would boot bring back what is enabled\n  \
     tsm doctor clean         takes away what is left of processes that are gone";
 
 #[derive(Debug, clap::Subcommand)]
@@ -45,6 +48,7 @@ enum What {
     #[command(visible_alias = "health")]
     Healthcheck(health::Args),
     Orphans(orphans::Args),
+    Boot(boot::Args),
     Clean(clean::Args),
     Env(env::Args),
     Validate(validate::Args),
@@ -56,6 +60,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         Some(What::Scan(args)) => scan::run(context, args),
         Some(What::Port(args)) => port::run(context, args),
         Some(What::Kill(args)) => kill::run(context, args),
+        Some(What::Boot(args)) => boot::run(context, args),
         Some(What::Clean(args)) => clean::run(context, args),
         Some(What::Orphans(args)) => orphans::run(context, args),
         Some(What::Healthcheck(args)) => health::run(context, args),

@@ -16,6 +16,9 @@ impl Job {
     /// The words that start the daemon: in the place of one that somebody started by hand meanwhile.
     pub const WORDS: [&str; 3] = ["daemon", "run", "--replace"];
 
+    /// The words with which systemd ends it: they see to what it has started, where that would be killed.
+    pub const LAST_WORDS: [&str; 2] = ["daemon", "leave"];
+
     /// The value of one of its variables.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.env.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

@@ -21,8 +21,8 @@ pub fn text(job: &Job) -> Result<String> {
         ))
         .hint("install tsm elsewhere, and run it from there"));
     }
-    let mut words = vec![quote(&job.program)];
-    words.extend(Job::WORDS.map(str::to_owned));
+    let line = |words: &[&str]| format!("{} {}", quote(&job.program), words.join(" "));
+    let (start, stop) = (line(&Job::WORDS), line(&Job::LAST_WORDS));
     let pairs = job.env.iter().map(|(name, value)| quote(&format!("{name}={value}")));
     let env = pairs.fold(String::new(), |all, pair| all + "Environment=" + &pair + "\n");
     let body = format!(
@@ -34,7 +34,9 @@ Documentation=man:tsm(1)
 
 [Service]
 Type=notify
-ExecStart={}
+ExecStart={start}
+# When all of the user's ends, systemd would kill what the daemon has started: it is told to end before.
+ExecStop={stop}
 {env}Restart=on-failure
 RestartSec=1
 WatchdogSec=30
@@ -44,8 +46,7 @@ OOMPolicy=continue
 
 [Install]
 WantedBy=default.target
-",
-        words.join(" ")
+"
     );
     Ok(seal(&body))
 }

@@ -96,6 +96,11 @@ impl Manager {
     /// It remembers nothing.
     pub fn forget(&self) {}
 
+    /// It does not say.
+    pub fn is_ending(&self) -> bool {
+        false
+    }
+
     /// What it knows of the agent.
     ///
     /// # Errors

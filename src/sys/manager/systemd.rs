@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use super::{Standing, tell};
+use super::{Standing, ask, tell};
 use crate::sys::user;
 
 /// The user manager of this user, which answers.
@@ -112,6 +112,13 @@ impl Manager {
     /// Forgets what has gone wrong with it.
     pub fn forget(&self) {
         let _ = self.tell("reset-failed", &[self.unit]);
+    }
+
+    /// True while it ends, and everything with it.
+    pub fn is_ending(&self) -> bool {
+        // The exit code is that of a state that is not "running".
+        ask(&["systemctl", "--user", "is-system-running"], &self.env())
+            .is_ok_and(|ran| ran.stdout.trim_ascii() == b"stopping")
     }
 
     /// What it knows of the unit.

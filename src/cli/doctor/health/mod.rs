@@ -14,13 +14,13 @@ mod tracking;
 
 use std::path::Path;
 
-use serde::Serialize;
-
 use super::super::context::Context;
-use super::finding::{self, Finding, Level};
+use super::finding::Finding;
+#[cfg(test)]
+use super::finding::Level;
+use super::report::{self, Section};
 use super::stale;
-use crate::error::{Error, Kind, Result};
-use crate::render::style;
+use crate::error::Result;
 
 /// Check TSM's environment, files and processes.
 ///
@@ -33,38 +33,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-const TITLE: &str = "TSM Health Check";
-
-/// A part of the report.
-struct Section {
-    title: &'static str,
-    findings: Vec<Finding>,
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    section: &'a str,
-    #[serde(flatten)]
-    finding: &'a Finding,
-}
-
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
-    let sections = sections(context);
-    let all = || sections.iter().flat_map(|section| &section.findings);
-    let (warnings, errors) = (finding::count(all(), Level::Warning), finding::count(all(), Level::Error));
-    if args.json {
-        let shown: Vec<Shown<'_>> = sections
-            .iter()
-            .flat_map(|section| {
-                section.findings.iter().map(|finding| Shown { section: section.title, finding })
-            })
-            .collect();
-        context.output.json(&shown)?;
-    } else {
-        print(context, &sections, warnings, errors)?;
-    }
-    // Everything has been said.
-    if errors == 0 { Ok(()) } else { Err(Error::new(Kind::Failed, "")) }
+    report::report(context, "TSM Health Check", &sections(context), args.json)
 }
 
 fn sections(context: &Context) -> Vec<Section> {
@@ -88,25 +58,4 @@ fn sections(context: &Context) -> Vec<Section> {
         section("Logout", logout::findings(&logout::Facts::gather(root))),
         section("Disk Space", disk::findings(&disk::Facts::gather(context))),
     ]
-}
-
-fn print(context: &Context, sections: &[Section], warnings: usize, errors: usize) -> Result<()> {
-    let out = &context.output;
-    let title =
-        |text: &str| if out.color { format!("{0}{text}{0:#}", style::TITLE) } else { text.to_owned() };
-    out.bytes(format!("{}\n{}\n", title(TITLE), "=".repeat(TITLE.len())).as_bytes())?;
-    for section in sections {
-        out.bytes(format!("\n{}:\n", title(section.title)).as_bytes())?;
-        for finding in &section.findings {
-            finding::print(context, finding)?;
-        }
-    }
-    out.bytes(format!("\n{}:\n", title("Summary")).as_bytes())?;
-    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    out.line(&match (warnings, errors) {
-        (0, 0) => "  All checks passed".to_owned(),
-        (_, 0) => format!("  {}, no errors", counted(warnings, "warning")),
-        (0, _) => format!("  {}", counted(errors, "error")),
-        _ => format!("  {}, {}", counted(errors, "error"), counted(warnings, "warning")),
-    })
 }
