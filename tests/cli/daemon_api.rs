@@ -129,7 +129,8 @@ fn what_is_no_request_is_told_why_and_disturbs_nobody() {
 }
 
 /// The methods that ask, tried in [`a_method_that_asks_says_what_its_verb_says`].
-const ASKS: [&str; 19] = [
+const ASKS: [&str; 20] = [
+    "doctor.boot",
     "doctor.clean",
     "doctor.env",
     "doctor.healthcheck",
@@ -230,6 +231,7 @@ fn a_method_that_asks_says_what_its_verb_says() {
         ("ports", json!({"allocated": true}), vec!["ports", "--allocated"]),
         ("doctor.port", json!({"port": port}), vec!["doctor", "port", &port_text]),
         ("doctor.healthcheck", json!({}), vec!["doctor", "healthcheck"]),
+        ("doctor.boot", json!({}), vec!["doctor", "boot"]),
         ("doctor.clean", json!({"dry_run": true}), vec!["doctor", "clean", "--dry-run"]),
         ("doctor.env", json!({"file": &env}), vec!["doctor", "env", &env]),
         (
