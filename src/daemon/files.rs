@@ -80,6 +80,7 @@ impl Files {
             started_ms: clock::wall_ms(),
         };
         let log = open_log(&paths).ok();
+        sweep(&paths);
         let files = Files { paths, state, log, _lock: lock };
         files.publish()?;
         Ok(Some(files))
@@ -110,6 +111,15 @@ impl Drop for Files {
     fn drop(&mut self) {
         for path in [self.paths.socket(), self.paths.pid(), self.paths.state()] {
             let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes what a daemon that was killed in the middle of a write has left; only the holder of the lock writes here.
+fn sweep(paths: &DaemonFiles) {
+    for item in fs::read_dir(paths.path()).into_iter().flatten().flatten() {
+        if item.file_name().to_string_lossy().starts_with(store::UNFINISHED) {
+            let _ = fs::remove_file(item.path());
         }
     }
 }

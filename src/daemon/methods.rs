@@ -108,6 +108,9 @@ pub const METHODS: &[Method] = &[
     ),
 ];
 
+/// The longest name that can be a mistyped one, in bytes.
+const LONGEST_NAME: usize = 40;
+
 impl Method {
     /// The method of that name.
     ///
@@ -117,6 +120,8 @@ impl Method {
         METHODS.iter().find(|method| method.name == name).ok_or_else(|| {
             let near = METHODS
                 .iter()
+                // The likeness of a megabyte takes seconds, for which everybody would wait.
+                .filter(|_| name.len() <= LONGEST_NAME)
                 .map(|method| (strsim::jaro_winkler(name, method.name), method.name))
                 .filter(|(likeness, _)| *likeness > 0.8)
                 .max_by(|a, b| a.0.total_cmp(&b.0));

@@ -74,11 +74,20 @@ pub mod code {
     pub const LIMIT: i32 = -32_200;
 }
 
+/// The longest message of a failure, in characters.
+const LONGEST_MESSAGE: usize = 2000;
+
 impl Failure {
     /// A failure of that kind.
     pub fn new(code: i32, kind: &str, message: impl Into<String>) -> Self {
         let data = Box::new(FailureData { kind: kind.to_owned(), ..FailureData::default() });
-        Failure { code, message: message.into(), data }
+        let mut message = message.into();
+        // It may repeat a word of the client's, which may be a megabyte.
+        if let Some((at, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
+            message.truncate(at);
+            message.push('…');
+        }
+        Failure { code, message, data }
     }
 
     /// Says after how many milliseconds to ask again.

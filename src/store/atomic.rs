@@ -17,6 +17,9 @@ pub enum Durability {
     Cached,
 }
 
+/// How the name of a file begins that is not complete yet.
+pub const UNFINISHED: &str = ".new-";
+
 /// Writes `bytes` to `path` through a new file (mode 0600) in the same directory, and a rename.
 ///
 /// # Errors
@@ -47,7 +50,7 @@ fn place(
 ) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let failed = |error: &std::io::Error| Error::io("write", path, error);
-    let mut fresh = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(|e| failed(&e))?;
+    let mut fresh = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(dir).map_err(|e| failed(&e))?;
     fresh.write_all(bytes).map_err(|e| failed(&e))?;
     if durability == Durability::Synced {
         fresh.as_file().sync_data().map_err(|e| failed(&e))?;

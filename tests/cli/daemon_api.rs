@@ -122,6 +122,13 @@ fn what_is_no_request_is_told_why_and_disturbs_nobody() {
         assert_eq!(api.ask("PING")["pong"], true, "the connection stays usable after {line}");
         assert_eq!(other.ask("PING")["pong"], true, "{line}");
     }
+    // A word of a megabyte is neither looked for nor repeated: everybody would wait for that.
+    let long = "x".repeat((1 << 20) - 200);
+    for line in [rpc(&long, json!({})), rpc("stop", json!({ &long: 1 }))] {
+        let error = api.ask(&line)["error"].take();
+        assert_eq!(error["data"].get("hint"), None);
+        assert!(error["message"].as_str().unwrap().len() < 3000, "{error}");
+    }
     let near = api.call("services.lst", &json!({})).unwrap_err();
     assert_eq!(near["data"]["hint"], "did you mean services.list?");
     let hint = api.call("stop", &json!({"refs": ["nope"]})).unwrap_err();

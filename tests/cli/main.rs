@@ -17,6 +17,7 @@ mod control;
 mod daemon;
 mod daemon_api;
 mod daemon_events;
+mod daemon_faults;
 mod delete;
 mod doctor_clean;
 mod doctor_env;
