@@ -114,7 +114,8 @@ impl Subscriptions {
             if std::mem::replace(begun, true) {
                 continue;
             }
-            if let Ok(events) = Journal::after(layout, *seq).read() {
+            let mut missed = Journal::after(layout, *seq);
+            while let Some(events) = missed.read_some().ok().filter(|events| !events.is_empty()) {
                 tell(one.id, token, wanted, seq, &events, server);
             }
         }

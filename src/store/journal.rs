@@ -20,6 +20,9 @@ const MOST: u64 = 1 << 20;
 /// The longest line, in bytes; a note is cut to fit.
 const LONGEST_LINE: usize = 4096;
 
+/// How much is read at a time, in bytes: a daemon that has read a whole journal would keep the memory for it.
+const PIECE: usize = 64 << 10;
+
 /// How long to wait for the lock. Its holder writes one line, so that only one that was halted in between keeps it; on a
 /// busy machine a holder may have to wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -167,29 +170,50 @@ impl Journal {
     pub fn read(&mut self) -> Result<Vec<Event>> {
         let mut events = Vec::new();
         loop {
+            let mut some = self.read_some()?;
+            if some.is_empty() {
+                return Ok(events);
+            }
+            events.append(&mut some);
+        }
+    }
+
+    /// The first of those events, [`PIECE`] at most; none when there are no more.
+    ///
+    /// # Errors
+    /// As [`Journal::read`].
+    pub fn read_some(&mut self) -> Result<Vec<Event>> {
+        loop {
             let is_current = match &self.file {
                 Some(file) => is_at(file, &self.path),
                 None => self.open()?,
             };
-            let Some(file) = &self.file else { return Ok(events) };
-            let mut bytes = Vec::new();
-            let size = file.metadata().map_or(0, |facts| facts.len());
-            bytes.resize(size.saturating_sub(self.at) as usize, 0);
+            let Some(file) = &self.file else { return Ok(Vec::new()) };
+            let left = file.metadata().map_or(0, |facts| facts.len()).saturating_sub(self.at);
+            let mut bytes = vec![0; PIECE.min(left as usize)];
             file.read_exact_at(&mut bytes, self.at).map_err(|error| Error::io("read", &self.path, &error))?;
-            let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            let mut lines = bytes[..whole].split(|byte| *byte == b'\n').filter_map(parse).peekable();
-            if self.at == 0 && self.seq > 0 && lines.peek().is_some_and(|first| first.seq == 1) {
+            let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            // No line is as long as a piece: one that is has not been written by us.
+            let whole = if end == 0 && bytes.len() == PIECE { PIECE } else { end };
+            let mut events: Vec<Event> =
+                bytes[..whole].split(|byte| *byte == b'\n').filter_map(parse).collect();
+            if self.at == 0 && self.seq > 0 && events.first().is_some_and(|first| first.seq == 1) {
                 // Either the whole of what is known, or a journal that was begun anew after somebody removed it.
                 let last = Tail::of(file).map_err(|error| Error::io("read", &self.path, &error))?.seq;
                 self.seq = if last < self.seq { 0 } else { self.seq };
             }
-            for event in lines {
-                if event.seq > self.seq {
-                    self.seq = event.seq;
-                    events.push(event);
-                }
-            }
             self.at += whole as u64;
+            events.retain(|event| {
+                let is_new = event.seq > self.seq;
+                self.seq = self.seq.max(event.seq);
+                is_new
+            });
+            if !events.is_empty() {
+                return Ok(events);
+            }
+            if whole > 0 {
+                continue;
+            }
             if is_current {
                 return Ok(events);
             }
@@ -325,6 +349,28 @@ mod tests {
         assert_eq!(numbers(&reader.read().unwrap()), [2]);
         // Who comes back with a number of the old one.
         assert_eq!(numbers(&Journal::after(&layout, 3).read().unwrap()), [1, 2]);
+    }
+
+    #[test]
+    fn a_long_journal_is_read_in_pieces_whatever_is_in_it() {
+        let place = Place::new();
+        let layout = place.layout();
+        let note = "x".repeat(3000);
+        let write = |first| {
+            for seq in first..first + 50 {
+                assert_eq!(record(&layout, &mut event(&note)).unwrap(), seq);
+            }
+        };
+        write(1);
+        let mut file = OpenOptions::new().append(true).open(layout.journal()).unwrap();
+        file.write_all(&vec![b'z'; 3 * PIECE]).unwrap();
+        file.write_all(b"\n").unwrap();
+        write(51);
+        let mut reader = Journal::after(&layout, 0);
+        let first = reader.read_some().unwrap();
+        assert!(first.len() * 3000 <= PIECE, "{}", first.len());
+        let all = [first, reader.read().unwrap()].concat();
+        assert_eq!(numbers(&all), (1..=100).collect::<Vec<_>>());
     }
 
     #[test]
