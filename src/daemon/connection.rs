@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::frames::{Frames, MAX_FRAME, TooLong};
@@ -64,7 +65,11 @@ impl Connection {
     }
 
     /// Answers one of its requests.
-    pub(super) fn answer(&mut self, form: &Form, outcome: Result<Value, Failure>) -> io::Result<()> {
+    pub(super) fn answer<Outcome: Serialize>(
+        &mut self,
+        form: &Form,
+        outcome: Result<Outcome, Failure>,
+    ) -> io::Result<()> {
         if !form.wants_answer() {
             return Ok(());
         }
@@ -74,7 +79,7 @@ impl Connection {
 
     /// Says why nothing more is heard of it; the result is for the caller to drop it with.
     pub(super) fn refuse(&mut self, failure: &Failure) -> io::Error {
-        let _ = self.send(&protocol::answer(&Form::Rpc(Some(Value::Null)), Err(failure.clone())));
+        let _ = self.send(&protocol::answer::<Value>(&Form::Rpc(Some(Value::Null)), Err(failure.clone())));
         io::ErrorKind::ConnectionAborted.into()
     }
 
@@ -163,12 +168,12 @@ impl Connection {
                 }
                 (Ok(()), Err((form, failure))) => {
                     *refused += 1;
-                    self.send(&protocol::answer(&form, Err(failure)))?;
+                    self.send(&protocol::answer::<Value>(&form, Err(failure)))?;
                 }
                 (Err(wait), read) => {
                     *refused += 1;
                     let form = read.map_or_else(|(form, _)| form, |request| request.form);
-                    self.send(&protocol::answer(&form, Err(busy(wait))))?;
+                    self.send(&protocol::answer::<Value>(&form, Err(busy(wait))))?;
                 }
             }
         }

@@ -246,22 +246,37 @@ impl Form {
     }
 }
 
+/// The answer of JSON-RPC: one of the two.
+#[derive(Serialize)]
+struct Answer<'a, Outcome> {
+    id: &'a Value,
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+}
+
 /// The frame that answers, with its newline; empty when none is due.
-pub fn answer(form: &Form, outcome: Result<Value, Failure>) -> Vec<u8> {
-    let value = match (form, outcome) {
-        (Form::Rpc(None), _) => return Vec::new(),
-        (Form::Rpc(Some(id)), Ok(result)) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-        (Form::Rpc(Some(id)), Err(failure)) => json!({"jsonrpc": "2.0", "id": id, "error": failure}),
-        (Form::Plain, Ok(Value::Object(mut fields))) => {
-            fields.insert("ok".into(), true.into());
-            Value::Object(fields)
+pub fn answer<Outcome: Serialize>(form: &Form, outcome: Result<Outcome, Failure>) -> Vec<u8> {
+    match (form, outcome) {
+        (Form::Rpc(None), _) => Vec::new(),
+        // Written as it is: a list would take most of its time to become a tree of values first.
+        (Form::Rpc(Some(id)), outcome) => {
+            let (result, error) = outcome.map_or_else(|why| (None, Some(why)), |result| (Some(result), None));
+            frame(&Answer { id, jsonrpc: "2.0", result, error })
         }
-        (Form::Plain, Ok(result)) => json!({"ok": true, "result": result}),
+        (Form::Plain, Ok(result)) => frame(&match serde_json::to_value(result).unwrap_or_default() {
+            Value::Object(mut fields) => {
+                fields.insert("ok".into(), true.into());
+                Value::Object(fields)
+            }
+            result => json!({"ok": true, "result": result}),
+        }),
         (Form::Plain, Err(failure)) => {
-            json!({"ok": false, "error": failure.message, "code": failure.code, "data": failure.data})
+            frame(&json!({"ok": false, "error": failure.message, "code": failure.code, "data": failure.data}))
         }
-    };
-    frame(&value)
+    }
 }
 
 /// A message that nobody has asked for just now: an event or a log line of a subscription.
@@ -269,8 +284,9 @@ pub fn notification(method: &str, params: &impl Serialize) -> Vec<u8> {
     frame(&json!({"jsonrpc": "2.0", "method": method, "params": params}))
 }
 
-fn frame(value: &Value) -> Vec<u8> {
-    let mut bytes = value.to_string().into_bytes();
+fn frame(message: &impl Serialize) -> Vec<u8> {
+    // What has no JSON, such as a map with a key that is no text, is in none of our types.
+    let mut bytes = serde_json::to_vec(message).unwrap_or_default();
     bytes.push(b'\n');
     bytes
 }
@@ -324,13 +340,13 @@ mod tests {
         ] {
             let (form, failure) = read(frame.as_bytes()).unwrap_err();
             assert_eq!((failure.data.kind.as_str(), failure.code), (kind, number), "{frame}");
-            assert!(!answer(&form, Err(failure)).is_empty(), "{frame}");
+            assert!(!answer::<Value>(&form, Err(failure)).is_empty(), "{frame}");
         }
     }
 
     #[test]
     fn answers_have_the_form_of_the_question() {
-        let text = |form: &Form, outcome| String::from_utf8(answer(form, outcome)).unwrap();
+        let text = |form: &Form, outcome| String::from_utf8(answer::<Value>(form, outcome)).unwrap();
         let rpc = Form::Rpc(Some(json!(1)));
         assert_eq!(text(&rpc, Ok(json!([1]))), "{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":[1]}\n");
         assert_eq!(text(&Form::Plain, Ok(json!({"pong": true}))), "{\"ok\":true,\"pong\":true}\n");
@@ -352,7 +368,7 @@ mod tests {
         fn no_frame_is_too_strange(frame in proptest::collection::vec(any::<u8>(), 0..200)) {
             match read(&frame) {
                 Ok(asked) => { answer(&asked.form, Ok(Value::Null)); }
-                Err((form, failure)) => prop_assert!(!answer(&form, Err(failure)).is_empty()),
+                Err((form, failure)) => prop_assert!(!answer::<Value>(&form, Err(failure)).is_empty()),
             }
         }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::files::Files;
@@ -46,6 +47,15 @@ enum Then {
     Follow(Map<String, Value>),
     /// The end of the daemon: it has stopped everything.
     End,
+}
+
+/// What a method of the daemon's own gives.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Reply {
+    Value(Value),
+    /// Not as values: they would take longer than all else.
+    List(Vec<View>),
 }
 
 /// What has been asked of one method.
@@ -285,7 +295,7 @@ impl Daemon {
                     };
                     self.count(name, since, false);
                     if let Some((token, form)) = ticket.to {
-                        self.server.answer(token, &form, Err(failure));
+                        self.server.answer::<Value>(token, &form, Err(failure));
                     }
                     return;
                 }
@@ -324,40 +334,40 @@ impl Daemon {
         token: Token,
         method: &Method,
         params: Map<String, Value>,
-    ) -> std::result::Result<Value, Failure> {
-        match method.name {
+    ) -> std::result::Result<Reply, Failure> {
+        let value = match method.name {
             "ping" => {
                 method.params::<Nothing>(params)?;
-                Ok(json!({"pong": true}))
+                json!({"pong": true})
             }
             "status" => {
                 method.params::<Nothing>(params)?;
-                Ok(self.status())
+                self.status()
             }
             "metrics" => {
                 method.params::<Nothing>(params)?;
-                Ok(Value::String(self.metrics()))
+                Value::String(self.metrics())
             }
             "list" => {
                 let what = method.params::<List>(params)?.what.unwrap_or(ListWhat::Running);
-                let views = self.views();
-                let shown: Vec<&View> =
-                    views.iter().filter(|view| what == ListWhat::All || view.status.listed()).collect();
-                serde_json::to_value(shown).map_err(|why| Failure::of(&Error::failed(why.to_string())))
+                let mut views = self.views();
+                views.retain(|view| what == ListWhat::All || view.status.listed());
+                return Ok(Reply::List(views));
             }
             "events.subscribe" => {
                 self.tell_events();
                 let now = self.journal.seq();
-                self.subscriptions.add_events(token, method.params(params)?, now, &mut self.server)
+                self.subscriptions.add_events(token, method.params(params)?, now, &mut self.server)?
             }
             "shutdown" => {
                 method.params::<Shutdown>(params)?;
                 self.files.log("asked to end by a client");
                 self.end(clock::monotonic_ms());
-                Ok(json!({"stopping": true}))
+                json!({"stopping": true})
             }
-            other => Err(Failure::of(&Error::failed(format!("{other} is not answered")))),
-        }
+            other => return Err(Failure::of(&Error::failed(format!("{other} is not answered")))),
+        };
+        Ok(Reply::Value(value))
     }
 
     pub(super) fn views(&mut self) -> Vec<View> {

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::connection::Connection;
@@ -139,7 +140,8 @@ impl Server {
             let refusal = refusal.or_else(|| (self.clients.len() >= MAX_CONNECTIONS).then(too_many));
             if let Some(failure) = refusal {
                 self.refused += 1;
-                let _ = stream.write_all(&protocol::answer(&Form::Rpc(Some(Value::Null)), Err(failure)));
+                let _ =
+                    stream.write_all(&protocol::answer::<Value>(&Form::Rpc(Some(Value::Null)), Err(failure)));
                 continue;
             }
             let token = Token(self.next);
@@ -158,7 +160,12 @@ impl Server {
     }
 
     /// Answers one request of `token`.
-    pub(super) fn answer(&mut self, token: Token, form: &Form, outcome: Result<Value, Failure>) {
+    pub(super) fn answer<Outcome: Serialize>(
+        &mut self,
+        token: Token,
+        form: &Form,
+        outcome: Result<Outcome, Failure>,
+    ) {
         self.with(token, |client| client.answer(form, outcome));
     }
 
