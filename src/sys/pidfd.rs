@@ -8,17 +8,21 @@
 )]
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::process;
 use crate::model::Identity;
 
 /// How often a process without a descriptor is looked at while waiting for its end.
 const CHECK_EVERY: Duration = Duration::from_millis(10);
+
+/// How many descriptors are left for everything else, where a program may have 1,024 and holds many processes.
+const SPARE: u64 = 256;
 
 /// A hold on one process.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ impl Handle {
     /// Takes hold of that very process; `None` when it is gone or a zombie.
     pub fn open(identity: &Identity) -> Option<Handle> {
         let fd = match open_fd(identity.pid.get()) {
-            Ok(fd) => Some(fd),
+            Ok(fd) => Some(fd).filter(|fd| !is_scarce(fd)),
             Err(Errno::ESRCH) => return None,
             Err(_) => None,
         };
@@ -117,6 +121,12 @@ fn poll_timeout(wait: Duration) -> PollTimeout {
     PollTimeout::try_from(rounded).unwrap_or(PollTimeout::MAX)
 }
 
+/// True when `fd`, the lowest free number when it was made, is one of the last that this program may have.
+fn is_scarce(fd: &OwnedFd) -> bool {
+    let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    fd.as_raw_fd() as u64 >= (most / 2).max(most.saturating_sub(SPARE))
+}
+
 #[cfg(target_os = "linux")]
 pub(super) fn open_fd(pid: i32) -> nix::Result<OwnedFd> {
     use std::os::fd::FromRawFd;
@@ -130,8 +140,6 @@ pub(super) fn open_fd(pid: i32) -> nix::Result<OwnedFd> {
 
 #[cfg(target_os = "linux")]
 fn send(fd: &OwnedFd, signal: i32) -> nix::Result<()> {
-    use std::os::fd::AsRawFd;
-
     let info = std::ptr::null::<nix::libc::siginfo_t>();
     // SAFETY: the descriptor is open; a null `siginfo` asks for the one of kill(2); the flags are 0.
     let result =

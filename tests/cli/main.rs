@@ -18,6 +18,7 @@ mod daemon;
 mod daemon_api;
 mod daemon_events;
 mod daemon_faults;
+mod daemon_scarce;
 mod delete;
 mod doctor_clean;
 mod doctor_env;
