@@ -2,7 +2,7 @@
 //!
 //! Whether something lives is never taken from a sample: the kernel tells it of each process through its descriptor.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::inspect::{View, glance, verify};
 use crate::model::{Identity, Kind, Name, Pid};
@@ -46,9 +46,7 @@ impl Registry {
         for (at, view) in views.iter_mut().enumerate() {
             if view.status.live() {
                 let sample = self.samples.get(&view.name).filter(|sample| {
-                    now.saturating_sub(sample.at) < YOUNG_MS
-                        && sample.is_of(view)
-                        && sample.held.iter().all(|one| alive.contains(&one.identity()))
+                    now.saturating_sub(sample.at) < YOUNG_MS && sample.is_of(view) && sample.lives(&alive)
                 });
                 match sample {
                     Some(sample) => sample.show(view, wall),
@@ -68,10 +66,10 @@ impl Registry {
             }
             verify(layout, &mut fresh);
             for view in &fresh {
-                match Sample::of(view, now) {
-                    Some(sample) => self.samples.insert(view.name.clone(), sample),
-                    None => self.samples.remove(&view.name),
-                };
+                let known = self.samples.remove(&view.name).filter(|sample| sample.lives(&alive));
+                if let Some(sample) = Sample::of(view, now, known) {
+                    self.samples.insert(view.name.clone(), sample);
+                }
             }
             views.append(&mut fresh);
         }
@@ -80,7 +78,7 @@ impl Registry {
     }
 
     /// The held processes that run, asked of the kernel all at once.
-    fn alive(&self) -> std::collections::HashSet<Identity> {
+    fn alive(&self) -> HashSet<Identity> {
         let held: Vec<&Handle> = self.samples.values().flat_map(|sample| &sample.held).collect();
         let fds: Vec<_> = held.iter().filter_map(|one| Some((one.fd()?, Interest::Read))).collect();
         let ended = poll::wait(&fds, Some(std::time::Duration::ZERO)).unwrap_or_default();
@@ -96,12 +94,19 @@ impl Registry {
 }
 
 impl Sample {
-    /// None for what has no supervisor: that is looked at each time.
-    fn of(view: &View, at: u64) -> Option<Sample> {
+    /// None for what has no supervisor: that is looked at each time. `known` is an older one whose processes run: when
+    /// they are the same, they are not opened anew, which takes longer than all else.
+    fn of(view: &View, at: u64, known: Option<Sample>) -> Option<Sample> {
         let main = view.main.filter(|main| view.pid == Some(main.pid.get()))?;
-        let supervisor = process::read(Pid::new(view.supervisor_pid?)?)?.identity();
+        let held = match known {
+            Some(known) if known.is_of(view) => known.held,
+            _ => {
+                let supervisor = process::read(Pid::new(view.supervisor_pid?)?)?.identity();
+                [Handle::open(&main)?, Handle::open(&supervisor)?]
+            }
+        };
         Some(Sample {
-            held: [Handle::open(&main)?, Handle::open(&supervisor)?],
+            held,
             at,
             kind: view.kind,
             ports: view.ports.clone(),
@@ -109,6 +114,10 @@ impl Sample {
             cpu_percent: view.cpu_percent,
             memory_bytes: view.memory_bytes,
         })
+    }
+
+    fn lives(&self, alive: &HashSet<Identity>) -> bool {
+        self.held.iter().all(|one| alive.contains(&one.identity()))
     }
 
     fn is_of(&self, view: &View) -> bool {
