@@ -99,7 +99,9 @@ mod tests {
             }
             known.extend(verb.get_arguments().filter_map(long));
             assert!(known.contains(&"json".to_owned()), "{} prints no JSON", method.name);
-            let schema = method.schema().to_value();
+            let inline =
+                schemars::generate::SchemaSettings::default().with(|all| all.inline_subschemas = true);
+            let schema = method.schema(&mut inline.into_generator());
             for name in schema["properties"].as_object().into_iter().flat_map(|fields| fields.keys()) {
                 assert!(
                     Some(name.as_str()) == rest || known.contains(name),

@@ -1,6 +1,7 @@
 //! The methods of the API, and the words of the verb that each one is.
 
-use schemars::{JsonSchema, Schema, schema_for};
+#[cfg(test)]
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -21,28 +22,43 @@ pub struct Method {
     /// The verb that it runs, if it is not the daemon's own: its words, and the parameter that holds the others.
     pub verb: Option<(&'static [&'static str], Option<&'static str>)>,
     check: fn(&Value) -> Result<(), serde_json::Error>,
-    schema: fn() -> Schema,
+    #[cfg(test)]
+    schema: fn(&mut SchemaGenerator) -> Schema,
 }
+
+/// What the parameters of a method are read by, and described by in the documents.
+#[cfg(not(test))]
+trait Parameters: DeserializeOwned {}
+#[cfg(not(test))]
+impl<Any: DeserializeOwned> Parameters for Any {}
+/// What the parameters of a method are read by, and described by in the documents.
+#[cfg(test)]
+trait Parameters: DeserializeOwned + JsonSchema {}
+#[cfg(test)]
+impl<Any: DeserializeOwned + JsonSchema> Parameters for Any {}
 
 fn check<Params: DeserializeOwned>(params: &Value) -> Result<(), serde_json::Error> {
     Params::deserialize(params).map(drop)
 }
 
-const fn own<Params: DeserializeOwned + JsonSchema>(name: &'static str, about: &'static str) -> Method {
-    Method { name, about, verb: None, check: check::<Params>, schema: schema_of::<Params> }
+const fn own<Params: Parameters>(name: &'static str, about: &'static str) -> Method {
+    Method {
+        name,
+        about,
+        verb: None,
+        check: check::<Params>,
+        #[cfg(test)]
+        schema: SchemaGenerator::subschema_for::<Params>,
+    }
 }
 
-fn schema_of<Params: JsonSchema>() -> Schema {
-    schema_for!(Params)
-}
-
-const fn verb<Params: DeserializeOwned + JsonSchema>(
+const fn verb<Params: Parameters>(
     name: &'static str,
     words: &'static [&'static str],
     rest: Option<&'static str>,
     about: &'static str,
 ) -> Method {
-    Method { name, about, verb: Some((words, rest)), check: check::<Params>, schema: schema_of::<Params> }
+    Method { verb: Some((words, rest)), ..own::<Params>(name, about) }
 }
 
 /// Every method.
@@ -178,9 +194,10 @@ impl Method {
         Ok(all)
     }
 
-    /// The JSON Schema of its parameters.
-    pub fn schema(&self) -> Schema {
-        (self.schema)()
+    /// The JSON Schema of its parameters, whose parts are among the definitions of `generator`.
+    #[cfg(test)]
+    pub(crate) fn schema(&self, generator: &mut SchemaGenerator) -> Value {
+        (self.schema)(generator).to_value()
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub mod client;
 mod connection;
+#[cfg(test)]
+mod documents;
 mod files;
 mod frames;
 mod jobs;

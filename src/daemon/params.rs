@@ -1,15 +1,16 @@
 //! The parameters of the methods: what a client may say, and nothing else.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// No parameters.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
 /// Which processes: names, IDs, ports, PIDs, globs, or `all`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Refs {
     /// As on the command line.
@@ -17,7 +18,8 @@ pub struct Refs {
 }
 
 /// Which services.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Services {
     /// Their names.
@@ -25,7 +27,8 @@ pub struct Services {
 }
 
 /// Parameters of `list`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// `running` (what is or should be up; the default), or `all`.
@@ -34,7 +37,8 @@ pub struct List {
 }
 
 /// What `list` lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ListWhat {
     /// What is or should be up.
@@ -44,7 +48,8 @@ pub enum ListWhat {
 }
 
 /// Parameters of `start`: the options of `tsm start`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Start {
     /// A service, the name of a tracked process, or a command.
@@ -97,7 +102,8 @@ pub struct Start {
 }
 
 /// Parameters of `restart`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Restart {
     /// As on the command line.
@@ -108,7 +114,8 @@ pub struct Restart {
 }
 
 /// Parameters of `delete`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Delete {
     /// As on the command line.
@@ -119,7 +126,8 @@ pub struct Delete {
 }
 
 /// Parameters of `kill`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Kill {
     /// As on the command line.
@@ -130,7 +138,8 @@ pub struct Kill {
 }
 
 /// Parameters of `logs`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Logs {
     /// As on the command line.
@@ -144,7 +153,8 @@ pub struct Logs {
 }
 
 /// Parameters of `events.subscribe`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Events {
     /// What follows on this number; without it, what is still to come.
@@ -156,7 +166,8 @@ pub struct Events {
 }
 
 /// Parameters of `shutdown`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Shutdown {
     /// Stop every managed process, too.
@@ -165,7 +176,8 @@ pub struct Shutdown {
 }
 
 /// One process.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OneRef {
     /// As on the command line.
@@ -174,7 +186,8 @@ pub struct OneRef {
 }
 
 /// Parameters of `env`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Env {
     /// A process; without it, where TSM keeps things.
@@ -186,7 +199,8 @@ pub struct Env {
 }
 
 /// Parameters of `cleanup`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cleanup {
     /// Remove the logs, too.
@@ -195,7 +209,8 @@ pub struct Cleanup {
 }
 
 /// One service.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OneName {
     /// Its name.
@@ -203,7 +218,8 @@ pub struct OneName {
 }
 
 /// Parameters of `startup`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Startup {
     /// Answer when all are ready.
@@ -215,7 +231,8 @@ pub struct Startup {
 }
 
 /// Parameters of `save`: the name, then a process or a command.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Save {
     /// The name of the definition, then a process or the words of a command.
@@ -229,7 +246,8 @@ pub struct Save {
 }
 
 /// The words of a command.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Command {
     /// As on the command line.
@@ -238,7 +256,8 @@ pub struct Command {
 }
 
 /// Parameters of `ports`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ports {
     /// Who has this port.
@@ -250,7 +269,8 @@ pub struct Ports {
 }
 
 /// Parameters of `doctor`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Scan {
     /// Every port, not only 1024 to 10000.
@@ -259,7 +279,8 @@ pub struct Scan {
 }
 
 /// A port.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Port {
     /// 1 to 65535.
@@ -267,7 +288,8 @@ pub struct Port {
 }
 
 /// Parameters of `doctor.kill`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KillPort {
     /// 1 to 65535.
@@ -278,7 +300,8 @@ pub struct KillPort {
 }
 
 /// Parameters of `doctor.orphans`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Orphans {
     /// Which to give new supervisors, or to end.
@@ -296,7 +319,8 @@ pub struct Orphans {
 }
 
 /// Parameters of `doctor.clean`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Clean {
     /// Also what could be wanted.
@@ -308,7 +332,8 @@ pub struct Clean {
 }
 
 /// Parameters of `doctor.env`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EnvFile {
     /// The file, absolute.
@@ -316,7 +341,8 @@ pub struct EnvFile {
 }
 
 /// Parameters of `doctor.validate`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Validate {
     /// As for `start`.
@@ -333,7 +359,8 @@ pub struct Validate {
 }
 
 /// Parameters of `socket.send`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Send {
     /// The process, then the verb of the control socket.

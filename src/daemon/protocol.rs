@@ -2,14 +2,14 @@
 //!
 //! The one place that client, server, `docs/api.md` and the schema share.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Kind};
 
 /// A request, or a notification when it has no `id`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Request {
     /// Always `"2.0"`.
     pub jsonrpc: String,
@@ -24,7 +24,8 @@ pub struct Request {
 }
 
 /// Why a request failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Failure {
     /// A number of JSON-RPC, or -32000 minus the exit code that the verb would have had.
     pub code: i32,
@@ -36,7 +37,8 @@ pub struct Failure {
 }
 
 /// What a program can act on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FailureData {
     /// `usage`, `not-found`, `conflict`, `not-running`, `unreachable`, `timed-out`, `failed`, `busy`, `too-large`,
     /// `too-slow`, `too-many-connections`, `ending`, `refused`, `parse`, `invalid`, `unknown-method`.

@@ -8,6 +8,7 @@ use super::{Exit, Name};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Happening {
     /// The program of a first run, or of a start by hand, runs.
@@ -68,6 +69,7 @@ impl fmt::Display for Happening {
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
     /// Counts all events of this user from 1, without a gap.
     pub seq: u64,
@@ -76,6 +78,7 @@ pub struct Event {
     /// What.
     pub event: Happening,
     /// Of which process, or service definition.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub name: Name,
     /// Its TSM ID.
     #[serde(default)]

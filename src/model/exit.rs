@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The end of a process as `waitpid(2)` reports it to its parent; with neither code nor signal it is unknown, because
 /// the supervisor was not the parent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Exit {
     /// The exit code, when it exited by itself.

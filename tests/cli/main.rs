@@ -31,6 +31,7 @@ mod env;
 mod env_files;
 mod env_load;
 mod events;
+mod examples;
 mod first;
 mod functions;
 mod import;
