@@ -8,8 +8,7 @@ use crate::inspect::{View, glance, verify};
 use crate::model::{Identity, Kind, Name, Pid};
 use crate::store::Layout;
 use crate::sys::clock;
-use crate::sys::pidfd::Handle;
-use crate::sys::poll::{self, Interest};
+use crate::sys::pidfd::{self, Handle};
 use crate::sys::process::{self, Process};
 
 /// How long processor use, memory and ports may be shown after they were read, in milliseconds.
@@ -41,7 +40,7 @@ impl Registry {
         let wall = clock::wall_ms();
         let mut views = glance(layout);
         self.samples.retain(|name, _| views.iter().any(|view| view.name == *name));
-        let alive = self.alive();
+        let alive = pidfd::running(self.samples.values().flat_map(|sample| &sample.held));
         let mut old = Vec::new();
         for (at, view) in views.iter_mut().enumerate() {
             if view.status.live() {
@@ -75,21 +74,6 @@ impl Registry {
         }
         views.sort_by(|a, b| (a.id.is_none(), a.id, &a.name).cmp(&(b.id.is_none(), b.id, &b.name)));
         views
-    }
-
-    /// The held processes that run, asked of the kernel all at once.
-    fn alive(&self) -> HashSet<Identity> {
-        let held: Vec<&Handle> = self.samples.values().flat_map(|sample| &sample.held).collect();
-        let fds: Vec<_> = held.iter().filter_map(|one| Some((one.fd()?, Interest::Read))).collect();
-        let ended = poll::wait(&fds, Some(std::time::Duration::ZERO)).unwrap_or_default();
-        let mut ended = ended.into_iter();
-        held.iter()
-            .filter(|one| match one.fd() {
-                Some(_) => !ended.next().unwrap_or(true),
-                None => one.is_alive(),
-            })
-            .map(|one| one.identity())
-            .collect()
     }
 }
 

@@ -7,6 +7,7 @@
     expect(unsafe_code, reason = "pidfd_open and pidfd_send_signal have no wrapper")
 )]
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -105,6 +106,17 @@ pub fn wait_all(handles: &[Handle], timeout: Duration) -> Vec<&Handle> {
     }
 }
 
+/// Those of `handles` that still run, asked of the kernel all at once.
+pub fn running<'a>(handles: impl IntoIterator<Item = &'a Handle>) -> HashSet<Identity> {
+    let (held, blind): (Vec<&Handle>, Vec<&Handle>) =
+        handles.into_iter().partition(|handle| handle.fd.is_some());
+    // Descriptors that cannot be waited for tell nothing.
+    let ended =
+        ended(&held, Duration::ZERO).unwrap_or_else(|_| held.iter().map(|one| !one.is_alive()).collect());
+    let held = held.into_iter().zip(ended).filter(|(_, ended)| !ended).map(|(handle, _)| handle);
+    held.chain(blind.into_iter().filter(|handle| handle.is_alive())).map(Handle::identity).collect()
+}
+
 /// Waits for the end of one of `held`, each of which has a descriptor; says of each whether it has ended.
 fn ended(held: &[&Handle], wait: Duration) -> nix::Result<Vec<bool>> {
     let mut fds: Vec<PollFd> = held
@@ -196,8 +208,10 @@ mod tests {
             let (_cat, identity) = Cat::start();
             let handles = both(&identity);
             assert_eq!(wait_all(&handles, Duration::from_millis(1)).len(), 2);
+            assert_eq!(running(&handles), HashSet::from([identity]));
             handles[which].signal(15).unwrap();
             assert!(wait_all(&handles, Duration::from_secs(30)).is_empty());
+            assert!(running(&handles).is_empty());
             // Nobody has reaped it.
             assert!(process::read(identity.pid).unwrap().is_dead());
             assert!(Handle::open(&identity).is_none());
