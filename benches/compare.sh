@@ -15,7 +15,7 @@ Usage: benches/compare.sh [--binary PATH] [--peers] [--quick] [--markdown] [--on
   --peers        also measure PM2 (npm) and supervisord (pip), in a throwaway directory
   --quick        fewer rounds and smaller rows: shows that it works, not how fast it is
   --markdown     print the table as Markdown
-  --only ROWS    start, crash, list, idle, bursts, log or source; may be repeated
+  --only ROWS    start, crash, list, idle, bursts, log, source, keys or daemon; may be repeated
 
 Exit code: 0 every target is met, 1 some are not, 2 something did not work.
 END

@@ -133,14 +133,19 @@ class Bench:
 
     # ---- the table -----------------------------------------------------------------------------------------------
 
-    def row(self, what, ours, unit, floor=None, most=None, ratio=None, peers=None, note=""):
-        """One line: `most` is the target of `ours`, `ratio` that of ours over floor."""
-        met = "-"
-        if most is not None or ratio is not None:
-            met = "yes" if (most is None or ours < most) and (ratio is None or ours < ratio * floor) else "NO"
-        target = f"under {most:g} {unit}".strip() if most is not None else f"under {ratio:g}x" if ratio is not None else "-"
-        show = lambda value: "-" if value is None else f"{value:.{2 if value < 100 and unit == 'ms' else 0}f} {unit}".strip()
-        cells = [what + note, show(ours), show(floor), f"{ours / floor:.2f}x" if floor else "-", target, met]
+    def row(self, what, ours, unit, floor=None, most=None, ratio=None, least=None, peers=None, note=""):
+        """One line: `most` or `least` is the target of `ours`, `ratio` that of ours over floor."""
+        target, met = "-", "-"
+        if most is not None:
+            target, met = f"under {most:g} {unit}", ours < most
+        elif least is not None:
+            target, met = f"at least {least:g} {unit}", ours >= least
+        elif ratio is not None:
+            target, met = f"under {ratio:g}x", ours < ratio * floor
+        met = {True: "yes", False: "NO"}.get(met, met)
+        fine = {"ms": 2, "%": 3, "us": 1}.get(unit, 0)
+        show = lambda value: "-" if value is None else f"{value:.{fine if value < 100 else 0}f} {unit}".strip()
+        cells = [what + note, show(ours), show(floor), f"{ours / floor:.2f}x" if floor else "-", target.strip(), met]
         if self.args.peers:
             cells += [show((peers or {}).get(name)) for name in ("PM2", "supervisord")]
         self.rows.append(cells)

@@ -15,7 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from kit import HERE, MS, PATIENCE, Bench, Wrong, machine, median, say
+import daemon
+import shell
+from kit import MS, PATIENCE, Bench, Wrong, machine, median, say
 from peers import Pm2, Supervisord, Tsm
 
 
@@ -286,18 +288,6 @@ def same_bytes(plain, logs, name):
             raise Wrong("lines are missing from the log")
 
 
-def sourcing(bench):
-    say("sourcing shell/tsm.sh")
-    bash = ["/bin/bash", "--norc", "--noprofile", "-c"]
-    layer = str(HERE.parent / "shell/tsm.sh")
-    bare, with_layer = [], []
-    for _ in range(bench.args.rounds):
-        bare.append(bench.timed([*bash, ":"]))
-        with_layer.append(bench.timed([*bash, f". '{layer}'"]))
-    added = median(with_layer) - median(bare)
-    bench.row("sourcing shell/tsm.sh, over a bare bash", added, "ms", median(bare), most=5)
-
-
 ROWS = {
     "start": start_and_stop,
     "crash": crash,
@@ -305,7 +295,8 @@ ROWS = {
     "idle": idle,
     "bursts": lambda bench, _: bursts(bench),
     "log": lambda bench, _: log_lines(bench),
-    "source": lambda bench, _: sourcing(bench),
+    **shell.ROWS,
+    **daemon.ROWS,
 }
 
 
