@@ -186,3 +186,58 @@ fn read_lines(out: impl BufRead, send: SyncSender<Value>, waker: &Waker) {
     drop(send);
     waker.wake();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::super::protocol::Form;
+    use super::*;
+    use crate::model::{Happening, Name};
+    use crate::store;
+    use crate::sys::{poll, wake};
+
+    #[test]
+    fn what_a_subscriber_was_told_of_the_past_is_not_told_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().to_owned());
+        layout.create().unwrap();
+        for name in ["web", "job", "web"] {
+            let mut event = Event::of(&Name::reduce(name), Happening::Started, 1);
+            store::record(&layout, &mut event).unwrap();
+        }
+        let path = dir.path().join("s");
+        let mut server = Server::bind(&path, true).unwrap();
+        let mut client = UnixStream::connect(&path).unwrap();
+        client.write_all(b"PING\n").unwrap();
+        let fds: Vec<_> = server.interests().collect();
+        let ready = poll::wait(&fds, None).unwrap();
+        let (token, _) = server.serve(&ready, 0).remove(0);
+        server.answer(token, &Form::Rpc(None), Ok(Value::Null));
+
+        let mut all = Subscriptions::new(wake::pair().unwrap().0);
+        let wanted = |since, name: Option<&str>| Events { since, name: name.map(str::to_owned) };
+        // The daemon itself has read one event so far.
+        all.add_events(token, wanted(Some(1), None), 1, &mut server).unwrap();
+        all.add_events(token, wanted(Some(0), Some("web")), 1, &mut server).unwrap();
+        all.add_events(token, wanted(None, None), 1, &mut server).unwrap();
+        let anew = all.add_events(token, wanted(Some(99), Some("job")), 1, &mut server).unwrap();
+        assert_eq!(anew["seq"], 0, "of a journal that is gone");
+        all.began(token, &mut server, &layout);
+        let events = Journal::after(&layout, 1).read().unwrap();
+        all.events(&events, &mut server);
+        all.events(&events, &mut server);
+        drop(server);
+        let mut text = String::new();
+        client.read_to_string(&mut text).unwrap();
+        let told = |id: u64| -> Vec<u64> {
+            text.lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap()["params"].take())
+                .filter(|params| params["subscription"] == id)
+                .map(|params| params["event"]["seq"].as_u64().unwrap())
+                .collect()
+        };
+        assert_eq!([told(1), told(2), told(3), told(4)], [vec![2, 3], vec![1, 3], vec![2, 3], vec![2]]);
+    }
+}

@@ -299,6 +299,23 @@ mod tests {
     }
 
     #[test]
+    fn writers_at_once_lose_nothing_when_the_older_half_goes() {
+        let place = Place::new();
+        let layout = place.layout();
+        let long = "x".repeat(3000);
+        let mut given: Vec<u64> = std::thread::scope(|scope| {
+            let write = || (0..150).map(|_| record(&layout, &mut event(&long)).unwrap()).collect::<Vec<_>>();
+            let writers: Vec<_> = (0..8).map(|_| scope.spawn(write)).collect();
+            writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+        });
+        given.sort_unstable();
+        assert_eq!(given, (1..=1200).collect::<Vec<_>>());
+        let kept = numbers(&Journal::after(&layout, 0).read().unwrap());
+        assert_eq!(kept, (kept[0]..=1200).collect::<Vec<_>>());
+        assert!(kept[0] > 300, "it was never shortened");
+    }
+
+    #[test]
     fn a_line_that_was_cut_short_costs_only_itself() {
         let place = Place::new();
         let layout = place.layout();
