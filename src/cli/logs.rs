@@ -39,8 +39,8 @@ pub(super) struct Args {
 /// How many lines are shown unasked.
 const LINES: usize = 50;
 
-/// How long the status may tell of a run that has ended while the next one writes already.
-const UNTOLD: Duration = Duration::from_millis(100);
+/// How long the status may tell of a run that has ended while the next one writes already: for a busy machine.
+const UNTOLD: Duration = Duration::from_secs(1);
 
 /// How often a follower looks without having been told of a change.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -330,30 +330,28 @@ impl JsonLog {
         if line.is_empty() { Ok(()) } else { self.write(&line, out) }
     }
 
-    /// A restart may have begun a new run.
+    /// A restart may have begun a new run, and more than one since the last look.
     fn learn(&mut self) {
-        let Some(now) = self.current().as_ref().map(Run::of) else { return };
-        match self.runs.last() {
-            Some(last) if *last == now => {}
-            // Purged and begun anew.
-            Some(last) if now.from < last.from => self.runs = vec![now],
-            _ => self.runs.push(now),
-        }
-    }
-
-    /// The status that tells of the run that has written what was read before this call.
-    fn current(&self) -> Option<Status> {
         let until = Instant::now() + UNTOLD;
-        loop {
-            let status = store::read_status(&self.dir).found()?;
+        while let Some(status) = store::read_status(&self.dir).found() {
+            self.note(Run::of(&status));
             let is_told = !status.state.supervised()
                 || status.main.is_some_and(|main| process::alive(&main))
                 || !lock::is_held(&self.dir.lock());
             // A program can write before its supervisor has written down that it runs.
             if is_told || Instant::now() >= until {
-                return Some(status);
+                return;
             }
             poll::pause(Duration::from_millis(1));
+        }
+    }
+
+    fn note(&mut self, now: Run) {
+        match self.runs.last() {
+            Some(last) if *last == now => {}
+            // Purged and begun anew.
+            Some(last) if now.from < last.from => self.runs = vec![now],
+            _ => self.runs.push(now),
         }
     }
 
