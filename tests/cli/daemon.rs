@@ -169,7 +169,8 @@ fn it_ends_after_the_requests_under_way_and_leaves_the_processes() {
         let pid = user.daemon();
         let mut api = user.api();
         api.send(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\",\"params\":{\"refs\":[\"slow\"]}}\n");
-        eventually("the stop is under way", || user.state("slow") == "stopping");
+        // On a busy machine it may be over before somebody looks.
+        eventually("the stop is under way", || ["stopping", "stopped"].contains(&&*user.state("slow")));
         match how {
             "stop" => drop(user.ok(&["daemon", "stop"]).says("Stopped the daemon")),
             signal => kill(pid, signal),
