@@ -1,5 +1,6 @@
 //! `tsm daemon`: the life of the optional daemon.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -97,6 +98,26 @@ struct Shown {
     /// What the daemon says of itself.
     #[serde(flatten)]
     status: Value,
+}
+
+impl Args {
+    /// Those of `daemon run` as it is started by all but a person, read without the parser: the memory that this takes,
+    /// and its code, would stay with the daemon for as long as it lives. None for anything else.
+    pub(super) fn of_run(mut words: impl Iterator<Item = OsString>) -> Option<Self> {
+        if words.next()? != "daemon" || words.next()? != "run" {
+            return None;
+        }
+        let mut args = RunArgs { no_startup: false, replace: false, unlimited: false };
+        for word in words {
+            match word.to_str()? {
+                "--no-startup" => args.no_startup = true,
+                "--replace" => args.replace = true,
+                "--unlimited" => args.unlimited = true,
+                _ => return None,
+            }
+        }
+        Some(Args { what: What::Run(args) })
+    }
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
@@ -264,4 +285,34 @@ fn logs(context: &Context, lines: usize) -> Result<()> {
         context.output.line(line)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Whole {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn the_run_that_is_read_without_the_parser_is_the_same() {
+        let of_run = |words: &str| Args::of_run(words.split(' ').map(OsString::from));
+        for words in [
+            "daemon run",
+            "daemon run --no-startup",
+            "daemon run --replace",
+            "daemon run --unlimited",
+            "daemon run --unlimited --no-startup",
+        ] {
+            let parsed = Whole::try_parse_from(words.split(' ')).unwrap().args;
+            assert_eq!(format!("{:?}", of_run(words)), format!("{:?}", Some(parsed)), "{words}");
+        }
+        for words in ["daemon", "daemon start", "daemon run --help", "daemon run x", "list run", ""] {
+            assert!(of_run(words).is_none(), "{words}");
+        }
+    }
 }

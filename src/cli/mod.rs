@@ -131,9 +131,12 @@ pub fn main() -> ExitCode {
         Some(word) if word == "complete" => return complete::main(words),
         _ => {}
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+    let cli = match daemon::Args::of_run(std::env::args_os().skip(1)) {
+        Some(args) => Cli { color: When::Auto, verb: Some(Verb::Daemon(args)) },
+        None => match Cli::try_parse() {
+            Ok(cli) => cli,
+            Err(error) => return refuse(&error),
+        },
     };
     let choice = match cli.color {
         When::Auto => ColorChoice::Auto,
