@@ -3,6 +3,8 @@
 //! The binary is one call of [`cli::main`]. Read `docs/architecture.md` for the flow of one `tsm start`, and the first
 //! line of each module for what it owns.
 
+pub mod agents;
+pub mod capture;
 pub mod cli;
 pub mod control;
 pub mod daemon;

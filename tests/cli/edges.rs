@@ -5,11 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use, beside itself. All may use what [`COMMON`] names.
-const MAP: [(&str, &[&str]); 16] = [
+const MAP: [(&str, &[&str]); 18] = [
     ("main", &["cli"]),
     (
         "cli",
         &[
+            "agents",
+            "capture",
             "control",
             "daemon",
             "envfile",
@@ -23,7 +25,9 @@ const MAP: [(&str, &[&str]); 16] = [
             "sys",
         ],
     ),
-    ("daemon", &["inspect", "render", "store", "sys"]),
+    ("daemon", &["agents", "capture", "inspect", "render", "store", "sys"]),
+    ("capture", &["agents", "inspect", "store", "sys"]),
+    ("agents", &["inspect", "store", "sys"]),
     ("supervisor", &["control", "envfile", "inspect", "store", "sys"]),
     ("inspect", &["control", "store", "sys"]),
     ("service", &["envfile", "render", "store", "sys"]),
