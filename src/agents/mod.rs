@@ -4,5 +4,7 @@
 //! that this module exists. Files are read, never written, but for those below `TSM_DIR/agents`.
 
 mod session;
+mod table;
 
 pub use session::{AgentState, Evidence, Session, Source};
+pub use table::{Adapter, AgentTable, Recognised};
