@@ -29,6 +29,7 @@ struct Agent {
     paths: Vec<String>,
     scripts: Vec<String>,
     packages: Vec<String>,
+    helpers: Vec<String>,
     except: Except,
 }
 
@@ -95,6 +96,7 @@ impl AgentTable {
             replace(&mut agent.paths, entry.paths);
             replace(&mut agent.scripts, entry.scripts);
             replace(&mut agent.packages, entry.packages);
+            replace(&mut agent.helpers, entry.helpers);
             replace(&mut agent.except.commands, entry.except.commands);
             replace(&mut agent.except.flags, entry.except.flags);
             replace(&mut agent.except.paths, entry.except.paths);
@@ -114,6 +116,12 @@ impl AgentTable {
     /// True for a short name under which now an agent, then something else may run without being called otherwise.
     pub fn is_telling(&self, comm: &str) -> bool {
         self.interprets(comm) || self.agents.values().any(|agent| contains(&agent.programs, comm))
+    }
+
+    /// True for a child of `agent` that it keeps for itself, such as a server of tools. What a shell runs never is.
+    pub fn is_helper(&self, agent: &str, comm: &str, argv: &[String]) -> bool {
+        let helpers = self.agents.get(agent).map_or(&[][..], |agent| &agent.helpers);
+        !self.is_ordinary(comm) && argv.iter().any(|word| any_part(helpers, word))
     }
 
     /// The agent that a process is a session of: by its short name, by the word it was started as, or by the script or

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod adopt;
+mod agents_find;
 mod agents_kit;
 mod api;
 mod boot;

@@ -27,6 +27,7 @@ pub(super) struct Entry {
     pub(super) paths: Option<Vec<Word>>,
     pub(super) scripts: Option<Vec<Word>>,
     pub(super) packages: Option<Vec<Word>>,
+    pub(super) helpers: Option<Vec<Word>>,
     #[serde(default)]
     pub(super) except: ExceptEntry,
 }
