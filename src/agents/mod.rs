@@ -11,6 +11,18 @@ mod table;
 mod watcher;
 
 pub use discover::{AgentProcess, Discovery};
+mod document;
+mod files;
+mod labels;
+pub mod refs;
+mod register;
+mod session;
+pub mod waiting;
+
+pub use document::{ChangeDocument, Document, EvidenceDocument, Explained, SessionInfo, time};
+pub use files::Files;
+pub use labels::Labels;
+pub use register::{Change, Register, What};
 pub use session::{AgentState, Evidence, Session, Source};
 pub use table::{Adapter, AgentTable, Recognised};
 pub use watcher::{Config, Watcher};

@@ -134,3 +134,35 @@ impl Session {
         self.identity.pid
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A working session of which little is known, for the tests of this module.
+    pub(in crate::agents) fn session(pid: i32) -> Session {
+        Session {
+            agent: "claude".into(),
+            identity: Identity { pid: Pid::new(pid).unwrap(), start: 100 },
+            session_id: None,
+            label: None,
+            state: AgentState::Working,
+            reason: String::new(),
+            source: Source::None,
+            since_ms: None,
+            waiting_since_ms: None,
+            cwd: None,
+            project: None,
+            git_branch: None,
+            worktree: None,
+            preview: None,
+            workspace: None,
+            tty: None,
+            age_ms: 0,
+            memory_bytes: 0,
+            ports: Vec::new(),
+            transcript: None,
+            evidence: Vec::new(),
+        }
+    }
+}
