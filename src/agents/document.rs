@@ -65,6 +65,8 @@ pub struct Document {
     pub ports: Vec<u16>,
     /// The file of its conversation.
     pub transcript: Option<String>,
+    /// The process of TSM that it is, if it was started by `tsm start`.
+    pub managed: Option<String>,
 }
 
 impl From<&Session> for Document {
@@ -91,6 +93,7 @@ impl From<&Session> for Document {
             memory_bytes: session.memory_bytes,
             ports: session.ports.clone(),
             transcript: session.transcript.as_deref().map(text),
+            managed: None,
         }
     }
 }

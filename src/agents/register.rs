@@ -11,8 +11,12 @@ use super::session::{AgentState, Session};
 pub enum What {
     /// It was not there at the look before.
     Appeared,
-    /// It does something else, asks for something else, or has begun another conversation.
+    /// It has begun another conversation.
+    Session,
+    /// It does something else, or asks for something else.
     State,
+    /// It is called otherwise.
+    Label,
     /// Its process is gone.
     Gone,
 }
@@ -51,7 +55,9 @@ impl Register {
             session.waiting_since_ms = waiting_since(same, &session, now_ms);
             let what = match &known {
                 None => Some(What::Appeared),
-                Some(known) => differs(known, &session, same.is_some()).then_some(What::State),
+                Some(_) if same.is_none() => Some(What::Session),
+                Some(known) if differs(known, &session) => Some(What::State),
+                Some(known) => (known.label != session.label).then_some(What::Label),
             };
             if let Some(what) = what {
                 let from = known.map(|known| known.state);
@@ -92,9 +98,8 @@ fn continues(known: &Session, session: &Session) -> bool {
 }
 
 /// Whether a user wants to hear of it. What a working agent does changes all the time; what it asks for is news.
-fn differs(known: &Session, session: &Session, same: bool) -> bool {
-    !same
-        || known.state != session.state
+fn differs(known: &Session, session: &Session) -> bool {
+    known.state != session.state
         || (session.state == AgentState::NeedsInput && known.reason != session.reason)
 }
 
@@ -242,8 +247,16 @@ mod tests {
         assert!(register.update(vec![in_conversation(Some("a"), AgentState::NeedsInput)], 2000).is_empty());
         assert_eq!(waits_since(&register), Some(1000));
         let changes = register.update(vec![in_conversation(Some("b"), AgentState::Idle)], 3000);
-        assert_eq!(changes[0].what, What::State);
+        assert_eq!(changes[0].what, What::Session);
         assert_eq!(waits_since(&register), None);
+    }
+
+    #[test]
+    fn a_label_is_news() {
+        let mut register = Register::default();
+        register.update(vec![session(7)], 1000);
+        let changes = register.update(vec![Session { label: Some("x".into()), ..session(7) }], 2000);
+        assert_eq!(told(&changes), [(What::Label, 7, Some(AgentState::Working), AgentState::Working)]);
     }
 
     #[test]
