@@ -6,6 +6,7 @@
 mod activity;
 pub mod claude;
 mod discover;
+pub mod hooks;
 mod session;
 mod table;
 mod watcher;

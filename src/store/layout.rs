@@ -120,7 +120,7 @@ impl Layout {
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn create_dir(dir: &Path) -> Result<()> {
+pub fn create_dir(dir: &Path) -> Result<()> {
     match DirBuilder::new().recursive(true).mode(0o700).create(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("create", dir, &error)),
         _ => Ok(()),

@@ -12,6 +12,6 @@ mod record;
 pub use atomic::{Durability, UNFINISHED, write, write_new};
 pub use entry::{Entry, entries, entry};
 pub use journal::{Journal, record};
-pub use layout::{DaemonFiles, Layout, ProcessDir};
+pub use layout::{DaemonFiles, Layout, ProcessDir, create_dir};
 pub use ports::StickyPorts;
 pub use record::{Record, read_spec, read_status, write_spec, write_status};
