@@ -1,9 +1,11 @@
-//! The verbs that the daemon runs for its clients: `tsm VERB --json` as a child, a few side by side.
+//! What the daemon does for its clients beside its loop, a few things at once: a verb, `tsm VERB --json`, as a child, or
+//! a call of this library that reads a long file or waits for the disk.
 //!
 //! A child of its own means that the verb is the one of the command line in every respect, and that it ends its work
 //! also when the daemon is killed.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -26,29 +28,76 @@ const QUEUE: usize = 256;
 /// How many of one client wait.
 const QUEUE_EACH: usize = 64;
 
-/// A verb to run, and who wants to know what came of it.
-#[derive(Debug)]
-struct Job<Ticket> {
-    /// The client, if it is for one.
-    owner: Option<Token>,
-    ticket: Ticket,
-    words: Vec<String>,
+/// What a job does.
+pub(super) enum Work {
+    /// Runs `tsm` with these words.
+    Verb(Vec<String>),
+    /// Calls this library. Of one client it is the only call at a time, in the order in which it has asked: what is said
+    /// first stands first in a journal.
+    Call(Box<dyn FnOnce() -> Result<Value, Failure> + Send>),
 }
 
-/// What came of a verb.
+impl Work {
+    /// A call of this library.
+    pub(super) fn call(call: impl FnOnce() -> Result<Value, Failure> + Send + 'static) -> Self {
+        Work::Call(Box::new(call))
+    }
+
+    fn is_call(&self) -> bool {
+        matches!(self, Work::Call(_))
+    }
+
+    /// The stack that it may need, in bytes; only what is used of it costs memory.
+    fn stack(&self) -> usize {
+        if self.is_call() { 1 << 20 } else { 128 << 10 }
+    }
+
+    fn run(self) -> Result<Value, Failure> {
+        match self {
+            Work::Verb(words) => outcome(run::own(&words, None), prints_lines(&words)),
+            Work::Call(call) => call(),
+        }
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Work::Verb(words) => f.debug_tuple("Verb").field(words).finish(),
+            Work::Call(_) => f.write_str("Call"),
+        }
+    }
+}
+
+/// Whose job it is, and whether it is a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// The client, if it is for one.
+    owner: Option<Token>,
+    is_call: bool,
+}
+
+/// Something to do, and who wants to know what came of it.
+#[derive(Debug)]
+struct Job<Ticket> {
+    place: Place,
+    ticket: Ticket,
+    work: Work,
+}
+
+/// What came of a job.
 #[derive(Debug)]
 pub(super) struct Done<Ticket> {
-    owner: Option<Token>,
+    place: Place,
     pub(super) ticket: Ticket,
     pub(super) outcome: Result<Value, Failure>,
 }
 
-/// The verbs under way.
+/// The jobs under way.
 #[derive(Debug)]
 pub(super) struct Jobs<Ticket> {
     waiting: VecDeque<Job<Ticket>>,
-    /// Whose run.
-    running: Vec<Option<Token>>,
+    running: Vec<Place>,
     send: Sender<Done<Ticket>>,
     receive: Receiver<Done<Ticket>>,
     waker: Waker,
@@ -61,7 +110,7 @@ impl<Ticket: Send + 'static> Jobs<Ticket> {
         Jobs { waiting: VecDeque::new(), running: Vec::new(), send, receive, waker }
     }
 
-    /// Runs `tsm` with these words for `owner`, when its turn comes.
+    /// Does `work` for `owner`, when its turn comes.
     ///
     /// # Errors
     /// Busy, with the ticket, when too many wait already.
@@ -69,9 +118,9 @@ impl<Ticket: Send + 'static> Jobs<Ticket> {
         &mut self,
         owner: Option<Token>,
         ticket: Ticket,
-        words: Vec<String>,
+        work: Work,
     ) -> Result<(), (Ticket, Failure)> {
-        let of_owner = self.waiting.iter().filter(|job| job.owner == owner).count();
+        let of_owner = self.waiting.iter().filter(|job| job.place.owner == owner).count();
         if self.waiting.len() >= QUEUE || of_owner >= QUEUE_EACH {
             let most = if of_owner >= QUEUE_EACH { QUEUE_EACH } else { QUEUE };
             let failure = Failure::new(code::LIMIT, "busy", format!("{most} requests wait for their turn"))
@@ -79,7 +128,7 @@ impl<Ticket: Send + 'static> Jobs<Ticket> {
                 .retry_after(1000);
             return Err((ticket, failure));
         }
-        self.waiting.push_back(Job { owner, ticket, words });
+        self.waiting.push_back(Job { place: Place { owner, is_call: work.is_call() }, ticket, work });
         self.start();
         Ok(())
     }
@@ -88,7 +137,7 @@ impl<Ticket: Send + 'static> Jobs<Ticket> {
     pub(super) fn ended(&mut self) -> Vec<Done<Ticket>> {
         let done: Vec<_> = self.receive.try_iter().collect();
         for one in &done {
-            if let Some(at) = self.running.iter().position(|owner| *owner == one.owner) {
+            if let Some(at) = self.running.iter().position(|place| *place == one.place) {
                 self.running.swap_remove(at);
             }
         }
@@ -102,22 +151,22 @@ impl<Ticket: Send + 'static> Jobs<Ticket> {
     }
 
     fn start(&mut self) {
-        while let Some(at) = next(&self.running, self.waiting.iter().map(|job| job.owner)) {
+        while let Some(at) = next(&self.running, self.waiting.iter().map(|job| job.place)) {
             let Some(job) = self.waiting.remove(at) else { return };
-            self.running.push(job.owner);
+            self.running.push(job.place);
             let (give, take) = channel::<Job<Ticket>>();
             let (send, waker) = (self.send.clone(), self.waker.clone());
             let work = move || {
                 let Ok(job) = take.recv() else { return };
-                let outcome = outcome(run::own(&job.words, None), prints_lines(&job.words));
-                let _ = send.send(Done { owner: job.owner, ticket: job.ticket, outcome });
+                let outcome = job.work.run();
+                let _ = send.send(Done { place: job.place, ticket: job.ticket, outcome });
                 waker.wake();
             };
-            match std::thread::Builder::new().stack_size(128 * 1024).spawn(work) {
+            match std::thread::Builder::new().stack_size(job.work.stack()).spawn(work) {
                 Ok(_) => drop(give.send(job)),
                 Err(error) => {
                     let done =
-                        Done { owner: job.owner, ticket: job.ticket, outcome: outcome(Err(error), false) };
+                        Done { place: job.place, ticket: job.ticket, outcome: outcome(Err(error), false) };
                     let _ = self.send.send(done);
                     self.waker.wake();
                 }
@@ -126,12 +175,17 @@ impl<Ticket: Send + 'static> Jobs<Ticket> {
     }
 }
 
-/// Which of those that wait may run: the first of a client that has not its share already.
-fn next(running: &[Option<Token>], mut waiting: impl Iterator<Item = Option<Token>>) -> Option<usize> {
+/// Which of those that wait may run: the first of a client that has not its share already, and no call beside another
+/// call of its client.
+fn next(running: &[Place], mut waiting: impl Iterator<Item = Place>) -> Option<usize> {
     if running.len() >= AT_ONCE {
         return None;
     }
-    waiting.position(|owner| owner.is_none() || running.iter().filter(|one| **one == owner).count() < EACH)
+    waiting.position(|one| {
+        let of_it = || running.iter().filter(|other| other.owner == one.owner);
+        one.owner.is_none()
+            || (of_it().count() < EACH && !(one.is_call && of_it().any(|other| other.is_call)))
+    })
 }
 
 /// True for the verb that prints an object a line, and none when there is none.
@@ -186,15 +240,44 @@ mod tests {
 
     #[test]
     fn nobody_takes_more_than_a_share() {
-        let [a, b] = [Some(Token::numbered(1)), Some(Token::numbered(2))];
-        let next = |running: &[Option<Token>], waiting: &[Option<Token>]| {
-            super::next(running, waiting.iter().copied())
-        };
+        let verb = |number| Place { owner: Some(Token::numbered(number)), is_call: false };
+        let (a, b, own) = (verb(1), verb(2), Place { owner: None, is_call: false });
+        let next = |running: &[Place], waiting: &[Place]| super::next(running, waiting.iter().copied());
         assert_eq!(next(&[], &[a, b]), Some(0));
         assert_eq!(next(&[a; EACH], &[a, a, b]), Some(2), "the other one comes first");
         assert_eq!(next(&[a; EACH], &[a, a]), None);
-        assert_eq!(next(&[a; EACH], &[a, None]), Some(1), "the daemon's own");
-        assert_eq!(next(&[None; AT_ONCE], &[a, None]), None);
+        assert_eq!(next(&[a; EACH], &[a, own]), Some(1), "the daemon's own");
+        assert_eq!(next(&[own; AT_ONCE], &[a, own]), None);
+        let [call_a, call_b, call_own] = [a, b, own].map(|place| Place { is_call: true, ..place });
+        assert_eq!(next(&[call_a], &[call_a, a]), Some(1), "a verb waits for no call");
+        assert_eq!(next(&[call_a], &[call_a, call_b]), Some(1));
+        assert_eq!(next(&[call_own], &[call_own]), Some(0));
+    }
+
+    #[test]
+    fn the_calls_of_one_client_are_made_in_the_order_of_its_asking() {
+        let (waker, woken) = crate::sys::wake::pair().unwrap();
+        let mut jobs = Jobs::new(waker);
+        let order = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        for number in 0..20 {
+            let order = order.clone();
+            let work = Work::call(move || {
+                // The first would be the last if they ran side by side.
+                std::thread::sleep(std::time::Duration::from_millis(if number == 0 { 50 } else { 0 }));
+                order.lock().unwrap().push(number);
+                if number == 7 { Err(Failure::new(1, "failed", "seven")) } else { Ok(json!(number)) }
+            });
+            jobs.add(Some(Token::numbered(1)), number, work).unwrap();
+        }
+        let mut ended = Vec::new();
+        while jobs.is_busy() {
+            crate::sys::poll::readable(&woken, None).unwrap();
+            woken.drain();
+            ended.extend(jobs.ended());
+        }
+        assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
+        assert_eq!(ended.iter().map(|done| done.ticket).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
+        assert_eq!(ended.iter().filter(|done| done.outcome.is_err()).count(), 1);
     }
 
     #[test]

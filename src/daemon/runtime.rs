@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::files::Files;
-use super::jobs::Jobs;
+use super::jobs::{Jobs, Work};
 use super::keeper::Keeper;
 use super::methods::Method;
 use super::params::{List, ListWhat, Logs, Nothing, Shutdown};
@@ -111,7 +111,7 @@ pub fn run(layout: &Layout, options: Options) -> Result<()> {
     if !options.no_startup {
         let words = ["startup", "--boot", "--json"].map(str::to_owned).to_vec();
         let ticket = Ticket { to: None, method: "startup", since: Instant::now(), then: Then::Answer };
-        let _ = daemon.jobs.add(None, ticket, words);
+        let _ = daemon.jobs.add(None, ticket, Work::Verb(words));
     }
     daemon.files.log(&format!("started, version {}", daemon.files.state.version));
     notify::say("READY=1");
@@ -285,7 +285,7 @@ impl Daemon {
                 Some(Ok((words, then))) => {
                     let is_last = matches!(then, Then::End);
                     let ticket = Ticket { to: Some((token, asked.form)), method: name, since, then };
-                    let Err((ticket, failure)) = self.jobs.add(Some(token), ticket, words) else {
+                    let Err((ticket, failure)) = self.jobs.add(Some(token), ticket, Work::Verb(words)) else {
                         if is_last {
                             self.files.log("asked to stop everything and to end by a client");
                             self.stopping = true;
