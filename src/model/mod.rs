@@ -7,6 +7,7 @@ mod kind;
 mod lifeline;
 mod name;
 mod policy;
+pub mod secret;
 mod spec;
 mod state;
 mod status;
