@@ -6,20 +6,18 @@
 mod activity;
 pub mod claude;
 mod discover;
-pub mod hooks;
-mod session;
-mod table;
-mod watcher;
-
-pub use discover::{AgentProcess, Discovery};
 mod document;
 mod files;
+pub mod hooks;
 mod labels;
 pub mod refs;
 mod register;
 mod session;
+mod table;
 pub mod waiting;
+mod watcher;
 
+pub use discover::{AgentProcess, Discovery};
 pub use document::{ChangeDocument, Document, EvidenceDocument, Explained, SessionInfo, time};
 pub use files::Files;
 pub use labels::Labels;
