@@ -124,6 +124,11 @@ impl AgentTable {
         !self.is_ordinary(comm) && argv.iter().any(|word| any_part(helpers, word))
     }
 
+    /// The name of the agent that a process is a session of.
+    pub fn agent(&self, comm: &str, argv: &[String]) -> Option<String> {
+        self.recognise(comm, argv).map(|found| found.agent.to_owned())
+    }
+
     /// The agent that a process is a session of: by its short name, by the word it was started as, or by the script or
     /// package that an interpreter runs.
     pub fn recognise(&self, comm: &str, argv: &[String]) -> Option<Recognised<'_>> {

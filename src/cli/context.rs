@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::output::Output;
 use super::refs::{self, Candidate};
 use super::settings::Settings;
+use crate::agents::AgentTable;
 use crate::error::{Error, Kind, Result};
 use crate::inspect::{View, glance, verify, view};
 use crate::model::Name;
@@ -92,6 +93,16 @@ impl Context {
                 Err(Error::conflict(format!("{text:?} means several processes here, and one is wanted")))
             }
         }
+    }
+
+    /// The known agents, with the user's file on top; says what is wrong with that.
+    pub(super) fn agent_table(&self) -> AgentTable {
+        let path = self.settings.config_file("agents.toml");
+        let (table, error) = AgentTable::load(path.as_deref());
+        if let Some(error) = error {
+            self.output.advise(error.message(), error.hint_text().unwrap_or_default());
+        }
+        table
     }
 
     /// The current directory.

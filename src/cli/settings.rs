@@ -95,6 +95,12 @@ impl Settings {
                 .filter(|columns| *columns > 0),
         })
     }
+
+    /// The user's own file of that name: `~/.config/tsm/NAME`.
+    pub(super) fn config_file(&self, name: &str) -> Option<PathBuf> {
+        let in_home = || self.home.as_ref().map(|home| home.join(".config"));
+        Some(self.config_home.clone().or_else(in_home)?.join("tsm").join(name))
+    }
 }
 
 fn root(home: Option<&Path>) -> Result<PathBuf> {

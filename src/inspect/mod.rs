@@ -2,7 +2,6 @@
 //!
 //! Joins the tables of `sys`; portable, and without a clock of its own.
 
-mod agent;
 mod census;
 mod marks;
 mod orphans;
@@ -23,4 +22,4 @@ pub use repository::Repository;
 pub use table::Table;
 pub use usage::{Usage, usage};
 pub use view::{View, glance, verify, view};
-pub use who::{Belongs, Who, manager, user_name, who};
+pub use who::{Agents, Belongs, Who, manager, user_name, who};

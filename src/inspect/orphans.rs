@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::marks::tree_of;
-use super::{Marks, Table, View, agent, manager, ports_by_process};
+use super::{Agents, Marks, Table, View, manager, ports_by_process};
 use crate::model::{Identity, Name, Pid, State};
 use crate::store::{Layout, ProcessDir};
 use crate::sys::process::{self, Process};
@@ -77,8 +77,9 @@ pub struct Probable {
     pub ports: Vec<u16>,
 }
 
-/// Looks for what was left behind; `views` are the tracked processes as [`super::verify`] leaves them.
-pub fn orphans(layout: &Layout, views: &[View]) -> Orphans {
+/// Looks for what was left behind; `views` are the tracked processes as [`super::verify`] leaves them; what `agents`
+/// knows is no orphan.
+pub fn orphans(layout: &Layout, views: &[View], agents: Agents) -> Orphans {
     let table = Table::all();
     let marks = Marks::of(&table);
     let listeners = sockets::listeners().unwrap_or_default();
@@ -87,7 +88,7 @@ pub fn orphans(layout: &Layout, views: &[View]) -> Orphans {
         one.ports = ports(&one.tree, &listeners);
     }
     exact.sort_by_key(|one| (one.main.start, one.main.pid));
-    Orphans { probable: probable(views, &table, &marks, &listeners), exact }
+    Orphans { probable: probable(views, &table, &marks, &listeners, agents), exact }
 }
 
 fn ports(tree: &[Process], listeners: &[Listener]) -> Vec<u16> {
@@ -168,7 +169,13 @@ fn supervisors(table: &Table) -> BTreeMap<PathBuf, Identity> {
     .collect()
 }
 
-fn probable(views: &[View], table: &Table, marks: &Marks, listeners: &[Listener]) -> Vec<Probable> {
+fn probable(
+    views: &[View],
+    table: &Table,
+    marks: &Marks,
+    listeners: &[Listener],
+    agents: Agents,
+) -> Vec<Probable> {
     let own = user::uid();
     let here: Vec<Listener> =
         listeners.iter().filter(|one| one.uid == own && DEVELOPMENT.contains(&one.port)).cloned().collect();
@@ -190,7 +197,7 @@ fn probable(views: &[View], table: &Table, marks: &Marks, listeners: &[Listener]
     }
     let kept = by_top.into_iter().filter_map(|(pid, ports)| Some((table.get(pid)?, ports)));
     let mut found: Vec<Probable> = kept
-        .filter(|(top, _)| process::owner(top.pid) == Some(own) && !is_service(top))
+        .filter(|(top, _)| process::owner(top.pid) == Some(own) && !is_service(top, agents))
         .map(|(top, mut ports)| {
             ports.sort_unstable();
             ports.dedup();
@@ -233,11 +240,11 @@ fn is_inits(process: &Process, table: &Table) -> bool {
 }
 
 /// True for what init has started itself, and for an agent: nobody has forgotten that.
-fn is_service(top: &Process) -> bool {
+fn is_service(top: &Process, agents: Agents) -> bool {
     let led = top.session == top.pid.get();
     let argv = process::argv(top.pid);
     (led && process::service_unit(top.pid).is_some())
-        || agent::agent(&top.comm.to_string(), &argv).is_some()
+        || agents(&top.comm, &argv).is_some()
         || process::exe(top.pid)
             .is_some_and(|exe| SYSTEM.iter().any(|system| exe.to_string_lossy().starts_with(system)))
 }

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::agent::{agent, base};
 use super::{View, project};
 use crate::model::{Identity, Pid};
 use crate::sys::process::{self, Process};
 use crate::sys::user;
+
+/// Says what agent a process is, if it is one, from its short name and the words of its command line. Who asks knows
+/// agents; nothing here does.
+pub type Agents<'a> = &'a dyn Fn(&str, &[String]) -> Option<String>;
 
 /// A process, as a person asks after it.
 #[derive(Clone, Debug, Serialize)]
@@ -58,7 +61,7 @@ pub enum Belongs {
     /// A coding agent: itself, or the nearest one above it.
     Agent {
         /// What the agent is called.
-        agent: &'static str,
+        agent: String,
         /// Its process.
         pid: i32,
     },
@@ -104,7 +107,7 @@ impl fmt::Display for Belongs {
 /// Who the process is, as it is now; `None` when it is gone.
 ///
 /// `views` are the tracked processes as [`super::verify`] leaves them, `home` is the caller's home directory.
-pub fn who(pid: Pid, views: &[View], home: Option<&Path>) -> Option<Who> {
+pub fn who(pid: Pid, views: &[View], home: Option<&Path>, agents: Agents) -> Option<Who> {
     let process = process::read(pid).filter(|process| !process.is_dead())?;
     let uid = process::owner(pid);
     let argv = process::argv(pid);
@@ -117,7 +120,7 @@ pub fn who(pid: Pid, views: &[View], home: Option<&Path>) -> Option<Who> {
         process: process.comm.to_string(),
         project: cwd.as_deref().and_then(|dir| project(dir, home, Path::exists)),
         age_ms: process::age_ms(process.start, process::clock()),
-        belongs: belongs(look(&process, argv.clone(), views)),
+        belongs: belongs(look(&process, argv.clone(), views), agents),
         identity: process.identity(),
         argv,
         command,
@@ -199,7 +202,7 @@ fn look(process: &Process, argv: Vec<String>, views: &[View]) -> Facts {
 }
 
 /// The decision.
-fn belongs(facts: Facts) -> Belongs {
+fn belongs(facts: Facts, agents: Agents) -> Belongs {
     if let Some((name, id)) = facts.managed {
         return Belongs::Managed { name, id };
     }
@@ -207,7 +210,7 @@ fn belongs(facts: Facts) -> Belongs {
         if kin.supervisor {
             return Belongs::OtherTsm { pid: kin.pid };
         }
-        if let Some(agent) = agent(&kin.comm, &kin.argv) {
+        if let Some(agent) = agents(&kin.comm, &kin.argv) {
             return Belongs::Agent { agent, pid: kin.pid };
         }
     }
@@ -228,9 +231,18 @@ fn shell(leader: &Kin) -> &str {
     leader.argv.first().map(|word| base(word)).filter(|word| !word.is_empty()).unwrap_or(&leader.comm)
 }
 
+/// The last part of a path; a login shell's leading dash is no part of its name.
+fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default().trim_start_matches('-')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn agents(comm: &str, _argv: &[String]) -> Option<String> {
+        ["claude", "gemini"].contains(&comm).then(|| comm.to_owned())
+    }
 
     fn kin(pid: i32, line: &str) -> Kin {
         let argv: Vec<String> = line.split_ascii_whitespace().map(String::from).collect();
@@ -273,14 +285,14 @@ mod tests {
             (facts(&["node", "cron"]), "unknown"),
             (Facts { under_init: false, ..facts(&["node"]) }, "unknown"),
         ] {
-            assert_eq!(belongs(facts).to_string(), expected);
+            assert_eq!(belongs(facts, &agents).to_string(), expected);
         }
     }
 
     #[test]
     fn this_process_is_known() {
         let pid = Pid::new(std::process::id() as i32).unwrap();
-        let me = who(pid, &[], None).unwrap();
+        let me = who(pid, &[], None, &agents).unwrap();
         assert_eq!((me.pid, me.uid), (pid, process::owner(pid)));
         assert_eq!(me.user, user_name(me.uid.unwrap()));
         assert_eq!(me.argv, std::env::args().collect::<Vec<_>>());
@@ -289,7 +301,7 @@ mod tests {
         assert_eq!(me.project.as_deref(), Some(Path::new(env!("CARGO_MANIFEST_DIR"))));
         assert!(me.age_ms < 3_600_000, "{me:?}");
         assert!(process::alive(&me.identity));
-        assert!(who(Pid::new(i32::MAX).unwrap(), &[], None).is_none());
+        assert!(who(Pid::new(i32::MAX).unwrap(), &[], None, &agents).is_none());
         assert_eq!(user_name(4_000_000_000), "4000000000");
     }
 }

@@ -87,3 +87,25 @@ fn every_agent_of_the_table_is_found() {
     let codex = sessions.iter().find(|one| one.agent == "codex").unwrap();
     assert_eq!((codex.state.to_string(), codex.source.to_string()), ("unknown".into(), "none".into()));
 }
+
+#[test]
+fn a_broken_file_of_the_user_is_named_and_the_built_in_agents_stay() {
+    let user = User::new();
+    let file = user.home().join(".config/tsm/agents.toml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let port = free_port();
+    let agent = user.agent("claude", &user.cwd(), &[]);
+    is_called(&agent, "claude");
+    let mut agent = agent;
+    agent.begin(&format!("echo $$ >pid; exec python3 -m http.server --bind 127.0.0.1 {port}"));
+    let shown = || user.tsm(&["doctor", "port", &port.to_string()]);
+    eventually("it serves", || shown().stdout.contains("in use"));
+    let from = format!("\n  From:    agent claude (PID {})\n", agent.pid());
+    shown().says(&from);
+    fs::write(&file, "[agent.claude]\nprogram = 'x'\n").unwrap();
+    shown().says(&from).complains(&format!("{}:2: unknown field `program`", file.display()));
+    // One that says that this is none.
+    fs::write(&file, "[agent.claude]\nprograms = ['other']\nscripts = []\npaths = []\n").unwrap();
+    assert!(!shown().stdout.contains("agent claude"));
+    kill(text(&user.cwd().join("pid")).trim().parse().unwrap(), "KILL");
+}

@@ -290,7 +290,9 @@ fn a_foreign_command_line_writes_no_lines_of_its_own() {
 fn a_server_of_an_agent_is_called_so() {
     let user = User::new();
     let port = free_port();
-    let agent = user.program("claude", "#!/bin/sh\npython3 -c \"$@\" &\nwait\n");
+    let script = "#!/usr/bin/env python3\nimport subprocess, sys\n\
+                  subprocess.Popen([\"python3\", \"-c\", *sys.argv[1:]]).wait()\n";
+    let agent = user.program("claude", script);
     let mut command = user.command(agent);
     command.args([LISTEN, "127.0.0.1", &port.to_string()]);
     let stranger = Stranger(up(command).0);

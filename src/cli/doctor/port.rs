@@ -98,8 +98,10 @@ pub(super) fn look(context: &Context, views: &[View], port: u16) -> Result<State
     let remarks = census(&held, &planned).into_iter().filter(|row| row.port == port);
     let remarks: Vec<Remark> = remarks.filter_map(|row| row.remark).collect();
     let home = context.settings.home.as_deref();
+    let agents = context.agent_table();
+    let agent = |comm: &str, argv: &[String]| agents.agent(comm, argv);
     let seen = |one: Held| {
-        let process = one.pid.and_then(|pid| who(pid, views, home));
+        let process = one.pid.and_then(|pid| who(pid, views, home, &agent));
         // One that has just ended is no holder any more.
         (process.is_some() || one.pid.is_none()).then(|| Holder {
             socket_user: user_name(one.uid),

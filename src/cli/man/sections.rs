@@ -38,7 +38,10 @@ pub(super) const ENVIRONMENT: &[Entry] = &[
     ("TERM", "dumb: no colours."),
     ("COLUMNS", "How wide tables are where standard output is no terminal; uncut unless it is set."),
     ("PM2_HOME", "Where tsm import pm2 finds what pm2 save wrote; ~/.pm2 unless it is set."),
-    ("XDG_CONFIG_HOME", "Where tsm daemon enable writes the unit; ~/.config unless it is set."),
+    (
+        "XDG_CONFIG_HOME",
+        "Where tsm daemon enable writes the unit, and where tsm/agents.toml is; ~/.config unless it is set.",
+    ),
     ("XDG_RUNTIME_DIR", "Where the user's service manager and its bus are reached."),
     ("PATH", "Where programs are looked for; tsm daemon enable gives it to the unit."),
     ("TSM_DAEMON", "never: no verb starts the daemon on its own account."),
@@ -68,6 +71,7 @@ pub(super) const FILES: &[Entry] = &[
     ),
     ("$TSM_DIR/patterns.txt", "How commands take their port; these lines come before the built-in ones."),
     ("$TSM_DIR/repl_history", "The lines that were typed in tsm repl."),
+    ("~/.config/tsm/agents.toml", "More coding agents, and other names of those that are built in."),
     ("env/NAME.env", "In the directory of a process: the environment that --env NAME means."),
 ];
 

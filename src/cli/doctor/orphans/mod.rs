@@ -36,11 +36,12 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     let views = context.all();
-    let found = orphans(&context.layout, &views);
+    let agents = context.agent_table();
+    let found = orphans(&context.layout, &views, &|comm, argv| agents.agent(comm, argv));
     match (&args.adopt, &args.kill) {
         (Some(refs), _) => adopt::run(context, &found, refs, args.json),
         (None, Some(refs)) => kill::run(context, &found, refs, args.force, args.json),
-        (None, None) => show::run(context, &views, &found, args.json),
+        (None, None) => show::run(context, &views, &found, &agents, args.json),
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::super::context::Context;
+use crate::agents::AgentTable;
 use crate::error::Result;
 use crate::inspect::{Exact, Orphans, Place, View, Who, who};
 use crate::model::Pid;
@@ -47,11 +48,18 @@ struct Report {
     probable: Vec<Row>,
 }
 
-pub(super) fn run(context: &Context, views: &[View], found: &Orphans, json: bool) -> Result<()> {
+pub(super) fn run(
+    context: &Context,
+    views: &[View],
+    found: &Orphans,
+    agents: &AgentTable,
+    json: bool,
+) -> Result<()> {
+    let agent = |comm: &str, argv: &[String]| agents.agent(comm, argv);
     let home = context.settings.home.as_deref();
     // One that has ended meanwhile is nobody's orphan any more.
     let exact = found.exact.iter().filter_map(|one| {
-        let who = who(one.main.pid, views, home).filter(|who| who.identity == one.main)?;
+        let who = who(one.main.pid, views, home, &agent).filter(|who| who.identity == one.main)?;
         let why = why_not(&one.place);
         let tree = one.tree.iter().map(|process| process.pid).collect();
         let name = name(one);
@@ -66,7 +74,7 @@ pub(super) fn run(context: &Context, views: &[View], found: &Orphans, json: bool
         })
     });
     let probable = found.probable.iter().filter_map(|one| {
-        let who = who(one.main.pid, views, home).filter(|who| who.identity == one.main)?;
+        let who = who(one.main.pid, views, home, &agent).filter(|who| who.identity == one.main)?;
         let tree = one.tree.iter().map(|process| process.pid).collect();
         let why = Some("TSM has not started it".to_owned());
         Some(Row { kind: kind(&who), ports: one.ports.clone(), name: None, adoptable: false, why, tree, who })
