@@ -135,9 +135,12 @@ impl Discovery {
                 continue;
             }
             let argv = system.argv(process.pid);
+            if argv.is_empty() {
+                // It is just being executed, or is a thread of the kernel.
+                continue;
+            }
             let Some(found) = self.table.recognise(&process.comm, &argv) else {
-                // One that is just being executed has none.
-                if !argv.is_empty() && !self.table.is_telling(&process.comm) {
+                if !self.table.is_telling(&process.comm) {
                     others.insert(identity, process.comm);
                 }
                 continue;
@@ -267,3 +270,6 @@ fn line(pid: Pid) -> Vec<Process> {
 fn real(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

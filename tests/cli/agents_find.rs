@@ -1,22 +1,28 @@
 //! Which processes are found to be agent sessions: really running ones, each in the home of its test.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use chrono::Utc;
 use tsm::agents::{AgentTable, Config, Session, Watcher};
 
-use crate::agents_kit::Agent;
+use crate::agents_kit::{Agent, start};
 use crate::kit::{User, eventually, free_port, is_alive, kill, text};
 
 /// A watcher over this user's agents.
 fn watcher(user: &User) -> Watcher {
-    Watcher::new(Config {
+    Watcher::new(config(user))
+}
+
+fn config(user: &User) -> Config {
+    Config {
         claude_dir: None,
         home: Some(user.home()),
         dir: user.tsm_dir().join("agents"),
         table: AgentTable::built_in(),
         elsewhere: false,
-    })
+    }
 }
 
 fn look(watcher: &mut Watcher) -> Vec<Session> {
@@ -108,4 +114,136 @@ fn a_broken_file_of_the_user_is_named_and_the_built_in_agents_stay() {
     fs::write(&file, "[agent.claude]\nprograms = ['other']\nscripts = []\npaths = []\n").unwrap();
     assert!(!shown().stdout.contains("agent claude"));
     kill(text(&user.cwd().join("pid")).trim().parse().unwrap(), "KILL");
+}
+
+#[test]
+fn what_belongs_to_another_home_is_counted_and_not_shown() {
+    let (user, other) = (User::new(), User::new());
+    let ours = user.claude();
+    // The same home by another path is the same home.
+    let link = user.home().join("link");
+    symlink(user.home(), &link).unwrap();
+    let started = |home: &Path| {
+        let mut command = user.command(user.agent_program("claude"));
+        command.env("HOME", home);
+        start(command)
+    };
+    let (linked, foreign) = (started(&link), started(&other.home()));
+    for agent in [&ours, &linked, &foreign] {
+        is_called(agent, "claude");
+    }
+    let shown = |watcher: &mut Watcher| {
+        let found = found(watcher);
+        [&ours, &linked, &foreign].map(|agent| found.iter().any(|(_, pid)| *pid == agent.pid()))
+    };
+    let mut own = watcher(&user);
+    assert_eq!(shown(&mut own), [true, true, false]);
+    assert!(own.elsewhere() > 0);
+    let mut all = Watcher::new(Config { elsewhere: true, ..config(&user) });
+    assert_eq!(shown(&mut all), [true, true, true]);
+}
+
+/// Where a script writes its PID, once it has.
+fn pid_in(user: &User, file: &str) -> i32 {
+    let path = user.cwd().join(file);
+    eventually(file, || text(&path).ends_with('\n'));
+    text(&path).trim().parse().unwrap()
+}
+
+/// Waits until a process is called so; what it was before the exec is no agent or another one.
+fn becomes(pid: i32, comm: &str) {
+    let path = format!("/proc/{pid}/comm");
+    eventually(comm, || text(path.as_ref()).trim() == comm);
+}
+
+#[test]
+fn a_launcher_is_no_session_but_what_it_launches_is() {
+    let user = User::new();
+    let real = user.agent_program("claude").display().to_string();
+    // A shell script, under the name that the user types.
+    let script = user.program(
+        "bin/claude",
+        &format!("#!/bin/sh\nsh -c 'echo $$ >shell; exec \"$@\"' sh '{real}' \"$@\"\n:\n"),
+    );
+    let mut command = user.command(script);
+    command.arg("--resume");
+    let shell = start(command);
+    // A script under an interpreter, as the package installs one; its child has the same arguments.
+    let script = format!(
+        "#!/usr/bin/env python3\nimport subprocess, sys\n\
+         child = subprocess.Popen(['{real}'] + sys.argv[1:])\n\
+         print(child.pid, file=open('package', 'w'))\nchild.wait()\n"
+    );
+    let script = user.program("node_modules/@anthropic-ai/claude-code/cli", &script);
+    let mut command = user.command(script);
+    command.args(["--model", "x"]);
+    let package = start(command);
+    let children = ["shell", "package"].map(|file| pid_in(&user, file));
+    for child in children {
+        becomes(child, "claude");
+    }
+    let mut expected = children.map(|pid| ("claude".to_owned(), pid));
+    expected.sort_by_key(|(_, pid)| *pid);
+    assert_eq!(found(&mut watcher(&user)), expected);
+    drop((shell, package));
+    for pid in children {
+        kill(pid, "KILL");
+    }
+}
+
+#[test]
+fn an_agent_below_another_is_a_session_only_at_a_terminal_of_its_own() {
+    let user = User::new();
+    let claude = user.agent_program("claude").display().to_string();
+    let mut outer = user.claude();
+    is_called(&outer, "claude");
+    user.program("at-terminal", "#!/usr/bin/env python3\nimport pty, sys\npty.spawn(sys.argv[1:])\n");
+    user.program("own.sh", &format!("#!/bin/sh\necho $$ >own\nexec '{claude}'\n"));
+    outer.begin(&format!("sh -c 'echo $$ >sub; exec {claude} -p hello' & ./at-terminal ./own.sh & wait"));
+    let (sub, own) = (pid_in(&user, "sub"), pid_in(&user, "own"));
+    becomes(sub, "claude");
+    becomes(own, "claude");
+    let mut watcher = watcher(&user);
+    let mut expected = [outer.pid(), own].map(|pid| ("claude".to_owned(), pid));
+    expected.sort_by_key(|(_, pid)| *pid);
+    assert_eq!(found(&mut watcher), expected);
+    let at_terminal = look(&mut watcher).into_iter().find(|one| one.pid().get() == own).unwrap();
+    assert!(at_terminal.tty.is_some_and(|tty| tty.starts_with("pts/")));
+    // Without the outer one it is nobody's sub-agent any more.
+    outer.kill();
+    let left = [sub, own].map(|pid| ("claude".to_owned(), pid));
+    eventually("both are sessions", || left.iter().all(|one| found(&mut watcher).contains(one)));
+    for pid in [sub, own] {
+        kill(pid, "KILL");
+    }
+}
+
+#[test]
+fn one_process_that_becomes_an_agent_by_exec_is_noticed() {
+    let user = User::new();
+    let claude = user.agent_program("claude").display().to_string();
+    let go = user.cwd().join("go");
+    // A program of any other name, a script of the same name, and an interpreter that was seen at something else.
+    let wait = format!("until [ -e '{}' ]; do sleep 0.01; done; exec '{claude}'", go.display());
+    let scripts = [
+        user.program("bin/other", &format!("#!/bin/sh\n{wait}\n")),
+        user.program("bin/claude", &format!("#!/bin/sh\n{wait}\n")),
+        user.program(
+            "bin/third",
+            &format!(
+                "#!/usr/bin/env python3\nimport os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\n\
+                 os.execv('/usr/bin/env', ['env', 'python3', '{claude}.py'])\n"
+            ),
+        ),
+    ];
+    // The same interpreter, with an agent's script now.
+    fs::write(format!("{claude}.py"), "import time\ntime.sleep(1000)\n").unwrap();
+    let agents = scripts.map(|script| start(user.command(script)));
+    is_called(&agents[0], "other");
+    is_called(&agents[1], "claude");
+    is_called(&agents[2], "python3");
+    let mut watcher = watcher(&user);
+    assert_eq!(found(&mut watcher), []);
+    fs::write(go, "").unwrap();
+    eventually("all three are agents", || found(&mut watcher).len() == 3);
 }
