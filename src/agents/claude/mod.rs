@@ -5,7 +5,14 @@
 //! decided from records is a pure function of them and the time (`detect`).
 
 mod assessment;
+pub mod conversation;
+mod detect;
+mod lenient;
+mod lines;
 mod reader;
+mod record;
+mod shorten;
+mod text;
 
 pub use assessment::{Assessment, Claude};
 pub use reader::Reader;
