@@ -20,6 +20,11 @@ impl Files {
         Files { dir: layout.root().join("agents") }
     }
 
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
     /// Makes the directory, for this user only.
     ///
     /// # Errors

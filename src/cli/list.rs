@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use serde::Serialize;
 
 use super::context::Context;
-use super::services;
+use super::{agents, services};
 use crate::error::Result;
 use crate::inspect::View;
 use crate::model::{Killed, State};
@@ -70,6 +70,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
             }
         };
         context.output.advise(&remark, next);
+        agents::remark(context);
         return Ok(());
     }
     let mut table = Table::new(&COLUMNS);
@@ -82,6 +83,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
             context.output.remark(&format!("{}: {remark}", view.name));
         }
     }
+    agents::remark(context);
     Ok(())
 }
 

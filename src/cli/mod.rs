@@ -1,5 +1,6 @@
 //! The command line: one file per verb, and the only caller of everything below.
 
+mod agents;
 mod api;
 mod boot;
 mod cd;
@@ -96,6 +97,8 @@ enum Verb {
     Env(env::Args),
     Why(why::Args),
     Events(events::Args),
+    #[command(visible_alias = "sessions")]
+    Agents(agents::Args),
     Daemon(daemon::Args),
     Rpc(rpc::Args),
     Metrics(metrics::Args),
@@ -199,6 +202,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<u8> {
         Verb::Env(args) => env::run(context, &args),
         Verb::Why(args) => why::run(context, &args),
         Verb::Events(args) => events::run(context, &args),
+        Verb::Agents(args) => agents::run(context, &args),
         Verb::Daemon(args) => daemon::run(context, &args),
         Verb::Rpc(args) => rpc::run(context, &args),
         Verb::Metrics(args) => metrics::run(context, &args),
@@ -224,5 +228,7 @@ fn summary(context: &Context) -> Result<()> {
     let help = Cli::command().render_help();
     let text = if context.output.color { help.ansi().to_string() } else { help.to_string() };
     context.output.bytes(text.as_bytes())?;
-    context.output.line(&format!("\n{}", list::summary(context)))
+    context.output.line(&format!("\n{}", list::summary(context)))?;
+    agents::remark(context);
+    Ok(())
 }

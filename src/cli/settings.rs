@@ -24,6 +24,8 @@ pub(super) struct Settings {
     pub(super) pm2_home: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`.
     pub(super) config_home: Option<PathBuf>,
+    /// `CLAUDE_CONFIG_DIR`: where Claude Code keeps things.
+    pub(super) claude_dir: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`.
     pub(super) runtime_dir: Option<PathBuf>,
     /// `PATH`.
@@ -80,6 +82,7 @@ impl Settings {
             tetra_dir: var("TETRA_DIR").map(PathBuf::from),
             pm2_home: var("PM2_HOME").map(PathBuf::from),
             config_home: absolute("XDG_CONFIG_HOME"),
+            claude_dir: var("CLAUDE_CONFIG_DIR").map(PathBuf::from),
             runtime_dir: absolute("XDG_RUNTIME_DIR"),
             path: var("PATH"),
             noninteractive: var("TSM_NONINTERACTIVE").is_some(),
@@ -99,6 +102,14 @@ impl Settings {
     /// The user's own file of that name: `~/.config/tsm/NAME`.
     pub(super) fn config_file(&self, name: &str) -> Option<PathBuf> {
         let in_home = || self.home.as_ref().map(|home| home.join(".config"));
+        Some(self.config_home.clone().or_else(in_home)?.join("tsm").join(name))
+    }
+}
+
+impl Settings {
+    /// A file of the user's below the XDG configuration directory: `~/.config/tsm/NAME`.
+    pub(super) fn config_file(&self, name: &str) -> Option<PathBuf> {
+        let in_home = || Some(self.home.as_ref()?.join(".config"));
         Some(self.config_home.clone().or_else(in_home)?.join("tsm").join(name))
     }
 }

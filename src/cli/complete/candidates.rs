@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use clap::builder::PossibleValue;
 use clap::{Arg, Command};
 
-use super::Typed;
 use super::place::{self, Place, Value};
+use super::{Typed, agents};
 use crate::cli::context::{Context, candidate};
 use crate::cli::{refs, services};
 use crate::inspect::{Table, View, glance, ports_by_process};
@@ -139,6 +139,7 @@ fn values(context: &Context, value: &Value<'_>, taken: &[String], typed: &str, a
                     ports(answer);
                 }
             }
+            "AGENT" => agents::sessions(context, taken, answer),
             "SERVICE" => definitions(context, &value.verb, taken, answer),
             "PORT" if value.arg.is_positional() => ports(answer),
             "VERB" => fixed(&["STATUS", "HEALTH", "RELOAD", "STOP"], answer),

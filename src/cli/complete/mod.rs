@@ -2,6 +2,7 @@
 //!
 //! It takes no lock, writes nothing, says nothing but candidates and always succeeds: a shell is waiting.
 
+mod agents;
 mod candidates;
 mod line;
 mod place;

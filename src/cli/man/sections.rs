@@ -40,8 +40,9 @@ pub(super) const ENVIRONMENT: &[Entry] = &[
     ("PM2_HOME", "Where tsm import pm2 finds what pm2 save wrote; ~/.pm2 unless it is set."),
     (
         "XDG_CONFIG_HOME",
-        "Where tsm daemon enable writes the unit, and where tsm/agents.toml is; ~/.config unless it is set.",
+        "Where tsm daemon enable writes the unit, and tsm/agents.toml is; ~/.config unless it is set.",
     ),
+    ("CLAUDE_CONFIG_DIR", "Where Claude Code keeps its sessions; ~/.claude unless it is set."),
     ("XDG_RUNTIME_DIR", "Where the user's service manager and its bus are reached."),
     ("PATH", "Where programs are looked for; tsm daemon enable gives it to the unit."),
     ("TSM_DAEMON", "never: no verb starts the daemon on its own account."),
@@ -70,6 +71,7 @@ pub(super) const FILES: &[Entry] = &[
         "Definitions of services; services-enabled has links to those that start at boot.",
     ),
     ("$TSM_DIR/patterns.txt", "How commands take their port; these lines come before the built-in ones."),
+    ("$TSM_DIR/agents/labels.json", "What sessions of coding agents are called."),
     ("$TSM_DIR/repl_history", "The lines that were typed in tsm repl."),
     ("~/.config/tsm/agents.toml", "More coding agents, and other names of those that are built in."),
     ("env/NAME.env", "In the directory of a process: the environment that --env NAME means."),
