@@ -2,6 +2,7 @@
 //!
 //! Only names are kept (of tools, events, files): nothing that was said, asked for or answered.
 
+mod caller;
 mod event;
 
 use std::fs;
@@ -16,6 +17,7 @@ use crate::model::{Identity, Pid};
 use crate::store::{self, Durability};
 use crate::sys::lock::Lock;
 use crate::sys::{boot, process};
+pub use caller::caller;
 use event::is_session_id;
 pub use event::{Event, Meaning};
 

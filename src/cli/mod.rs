@@ -132,6 +132,14 @@ pub fn main() -> ExitCode {
             };
         }
         Some(word) if word == "complete" => return complete::main(words),
+        // An agent waits for it, and would take what clap says for an answer.
+        Some(word)
+            if word == "agents"
+                && words.next().is_some_and(|word| word == "hook")
+                && words.next().is_none() =>
+        {
+            return agents::hook();
+        }
         _ => {}
     }
     let cli = match daemon::Args::of_run(std::env::args_os().skip(1)) {

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod agents_find;
+mod agents_hooks;
 mod agents_kit;
 mod api;
 mod boot;

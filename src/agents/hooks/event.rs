@@ -55,7 +55,14 @@ impl Event {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         let read = Names(&mut event).deserialize(&mut json).and_then(|()| json.end());
         match read {
-            Err(error) if whole || !error.is_eof() => return Err(format!("no JSON of an event: {error}")),
+            // Its own words may quote what was read.
+            Err(error) if whole || !error.is_eof() => {
+                return Err(format!(
+                    "not the JSON of an event (line {} column {})",
+                    error.line(),
+                    error.column()
+                ));
+            }
             _ => {}
         }
         if event.session_id.is_empty() {

@@ -54,3 +54,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         Some(What::Stop(args)) => stop::run(context, args),
     }
 }
+//! `tsm agents`: sessions of coding agents.
+
+mod hook;
+
+pub(super) use hook::main as hook;
