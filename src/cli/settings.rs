@@ -99,14 +99,6 @@ impl Settings {
         })
     }
 
-    /// The user's own file of that name: `~/.config/tsm/NAME`.
-    pub(super) fn config_file(&self, name: &str) -> Option<PathBuf> {
-        let in_home = || self.home.as_ref().map(|home| home.join(".config"));
-        Some(self.config_home.clone().or_else(in_home)?.join("tsm").join(name))
-    }
-}
-
-impl Settings {
     /// A file of the user's below the XDG configuration directory: `~/.config/tsm/NAME`.
     pub(super) fn config_file(&self, name: &str) -> Option<PathBuf> {
         let in_home = || Some(self.home.as_ref()?.join(".config"));

@@ -2,6 +2,7 @@
 
 mod explain;
 mod footer;
+mod hook;
 mod label;
 mod list;
 mod looker;
@@ -13,6 +14,7 @@ use super::context::Context;
 use crate::error::Result;
 
 pub(super) use footer::remark;
+pub(super) use hook::main as hook;
 pub(super) use looker::Looker;
 
 /// Show the coding agents that run, and which of them wait for you.
@@ -54,8 +56,3 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         Some(What::Stop(args)) => stop::run(context, args),
     }
 }
-//! `tsm agents`: sessions of coding agents.
-
-mod hook;
-
-pub(super) use hook::main as hook;
