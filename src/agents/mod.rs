@@ -16,6 +16,7 @@ mod session;
 mod table;
 pub mod waiting;
 mod watcher;
+pub mod switch;
 
 pub use discover::{AgentProcess, Discovery};
 pub use document::{ChangeDocument, Document, EvidenceDocument, Explained, SessionInfo, time};

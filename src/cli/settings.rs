@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use crate::agents::switch::Environment;
 use crate::error::{Error, Result};
 
 /// What the environment says.
@@ -36,6 +37,8 @@ pub(super) struct Settings {
     pub(super) shell: Option<PathBuf>,
     /// `TSM_DAEMON=never`: no verb starts the daemon on its own account.
     pub(super) no_daemon: bool,
+    /// `TMUX`, `I3SOCK`, `DISPLAY` and the like: where terminals are seen.
+    pub(super) seat: Environment,
     /// `NO_COLOR`.
     pub(super) no_color: Option<String>,
     /// `CLICOLOR_FORCE`.
@@ -88,6 +91,7 @@ impl Settings {
             noninteractive: var("TSM_NONINTERACTIVE").is_some(),
             shell: var("SHELL").map(PathBuf::from),
             no_daemon: var("TSM_DAEMON").is_some_and(|value| value == "never"),
+            seat: Environment::new(var),
             no_color: text("NO_COLOR"),
             clicolor_force: text("CLICOLOR_FORCE"),
             force_color: text("FORCE_COLOR"),

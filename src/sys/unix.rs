@@ -191,6 +191,22 @@ pub fn peer_uid(socket: &impl AsFd) -> io::Result<u32> {
     }
 }
 
+/// The process that listens on the other side of a connection, as it was when it began to (`SO_PEERCRED`, `unix(7)`).
+///
+/// # Errors
+/// When the kernel cannot tell.
+pub fn peer_pid(socket: &impl AsFd) -> io::Result<i32> {
+    use nix::sys::socket::{getsockopt, sockopt};
+    #[cfg(target_os = "linux")]
+    {
+        Ok(getsockopt(socket, sockopt::PeerCredentials)?.pid())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        Ok(getsockopt(socket, sockopt::LocalPeerPid)?)
+    }
+}
+
 /// True when `uid` may give orders to what this user runs: the user itself, or root.
 pub fn may_command(uid: u32) -> bool {
     uid == 0 || uid == nix::unistd::geteuid().as_raw()
@@ -228,6 +244,7 @@ mod tests {
             server.read_to_string(&mut text).unwrap();
             assert_eq!(text, "hello", "{}", reach.display());
             assert_eq!(peer_uid(&server).unwrap(), nix::unistd::geteuid().as_raw());
+            assert_eq!(peer_pid(&server).unwrap(), nix::unistd::getpid().as_raw());
         }
         remove_short_link(&dir);
         assert!(listen(&path).is_ok(), "a stale socket is replaced");

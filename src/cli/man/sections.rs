@@ -45,6 +45,10 @@ pub(super) const ENVIRONMENT: &[Entry] = &[
     ("CLAUDE_CONFIG_DIR", "Where Claude Code keeps its sessions; ~/.claude unless it is set."),
     ("XDG_RUNTIME_DIR", "Where the user's service manager and its bus are reached."),
     ("PATH", "Where programs are looked for; tsm daemon enable gives it to the unit."),
+    (
+        "TMUX, TMUX_TMPDIR, I3SOCK, SWAYSOCK, DISPLAY, XAUTHORITY",
+        "Where tsm agents looks for the tmux, i3 or sway that shows a session, beside what the session's own environment says.",
+    ),
     ("TSM_DAEMON", "never: no verb starts the daemon on its own account."),
     ("TSM_SHELL_PID", "Set by the shell layer for each call: whose end --with-shell means."),
     ("SHELL", "What runs a line that begins with ! in tsm repl; /bin/sh unless it is set."),
