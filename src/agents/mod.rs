@@ -13,10 +13,10 @@ mod labels;
 pub mod refs;
 mod register;
 mod session;
+pub mod switch;
 mod table;
 pub mod waiting;
 mod watcher;
-pub mod switch;
 
 pub use discover::{AgentProcess, Discovery};
 pub use document::{ChangeDocument, Document, EvidenceDocument, Explained, SessionInfo, time};

@@ -102,8 +102,6 @@ enum Verb {
     Daemon(daemon::Args),
     Rpc(rpc::Args),
     Metrics(metrics::Args),
-    #[command(visible_alias = "sessions")]
-    Agents(agents::Args),
     Enable(services::EnableArgs),
     Disable(services::DisableArgs),
     Show(services::ShowArgs),
@@ -216,7 +214,6 @@ fn dispatch(context: &Context, verb: Verb) -> Result<u8> {
         Verb::Daemon(args) => daemon::run(context, &args),
         Verb::Rpc(args) => rpc::run(context, &args),
         Verb::Metrics(args) => metrics::run(context, &args),
-        Verb::Agents(args) => agents::run(context, &args),
         Verb::Enable(args) => services::enable(context, &args),
         Verb::Disable(args) => services::disable(context, &args),
         Verb::Show(args) => services::show(context, &args),

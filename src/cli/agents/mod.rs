@@ -7,11 +7,9 @@ mod label;
 mod list;
 mod looker;
 mod stop;
+mod switch;
 mod wait;
 mod watch;
-//! `tsm agents`: the sessions of coding agents.
-
-mod switch;
 
 use super::context::Context;
 use crate::error::Result;
@@ -48,16 +46,6 @@ enum What {
     Explain(explain::Args),
     Wait(wait::Args),
     Stop(stop::Args),
-/// Bring the sessions of coding agents forward.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  tsm agents switch 4711   brings its terminal forward")]
-pub(super) struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum What {
     Switch(switch::Args),
 }
 
@@ -68,6 +56,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         Some(What::Explain(args)) => explain::run(context, args),
         Some(What::Wait(args)) => wait::run(context, args),
         Some(What::Stop(args)) => stop::run(context, args),
-        What::Switch(args) => switch::run(context, args),
+        Some(What::Switch(args)) => switch::run(context, args),
     }
 }
