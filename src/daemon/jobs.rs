@@ -113,20 +113,15 @@ impl<Ticket: Send + 'static> Jobs<Ticket> {
     /// Does `work` for `owner`, when its turn comes.
     ///
     /// # Errors
-    /// Busy, with the ticket, when too many wait already.
-    pub(super) fn add(
-        &mut self,
-        owner: Option<Token>,
-        ticket: Ticket,
-        work: Work,
-    ) -> Result<(), (Ticket, Failure)> {
+    /// Busy when too many wait already.
+    pub(super) fn add(&mut self, owner: Option<Token>, ticket: Ticket, work: Work) -> Result<(), Failure> {
         let of_owner = self.waiting.iter().filter(|job| job.place.owner == owner).count();
         if self.waiting.len() >= QUEUE || of_owner >= QUEUE_EACH {
             let most = if of_owner >= QUEUE_EACH { QUEUE_EACH } else { QUEUE };
             let failure = Failure::new(code::LIMIT, "busy", format!("{most} requests wait for their turn"))
                 .limit(most as u64)
                 .retry_after(1000);
-            return Err((ticket, failure));
+            return Err(failure);
         }
         self.waiting.push_back(Job { place: Place { owner, is_call: work.is_call() }, ticket, work });
         self.start();

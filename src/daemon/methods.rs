@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::params::{
-    Clean, Cleanup, Command, Delete, Env, EnvFile, Events, Kill, KillPort, List, Logs, Nothing, OneName,
-    OneRef, Orphans, Port, Ports, Refs, Restart, Save, Scan, Send, Services, Shutdown, Start, Startup,
-    Validate,
+    AgentsList, Clean, Cleanup, Command, Delete, Env, EnvFile, Events, Kill, KillPort, List, Logs, Nothing,
+    OneName, OneRef, Orphans, Port, Ports, Refs, Restart, Save, Scan, Send, Services, Shutdown, Start,
+    Startup, Validate,
 };
 use super::protocol::{Failure, code};
 
@@ -74,6 +74,8 @@ pub const METHODS: &[Method] = &[
         "the last lines, then each new one as a `log` notification",
     ),
     own::<Events>("events.subscribe", "each event as an `event` notification"),
+    own::<AgentsList>("agents.list", "the sessions of coding agents, and which of them wait for their user"),
+    own::<Nothing>("agents.subscribe", "the sessions, then each change as an `agent` notification"),
     own::<Shutdown>("shutdown", "ends the daemon after the requests under way"),
     verb::<Refs>("info", &["info"], Some("refs"), "the details of processes"),
     verb::<Start>("start", &["start"], Some("words"), "starts a command, a service, or what was stopped"),

@@ -1,5 +1,7 @@
 //! The optional daemon of one user: a JSON API, events, boot and adoption. It owns no process: its death loses nothing.
 
+mod agents;
+mod answers;
 pub mod client;
 mod connection;
 #[cfg(test)]
@@ -15,6 +17,7 @@ pub mod protocol;
 mod rate;
 mod registry;
 mod runtime;
+mod seeds;
 mod server;
 mod subscriptions;
 

@@ -101,6 +101,16 @@ pub struct Start {
     pub dry_run: bool,
 }
 
+/// Parameters of `agents.list`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AgentsList {
+    /// Look anew, also when the last look is younger than a second.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fresh: bool,
+}
+
 /// Parameters of `restart`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

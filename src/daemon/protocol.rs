@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::seeds;
 use crate::error::{Error, Kind};
 
 /// A request, or a notification when it has no `id`.
@@ -154,8 +155,10 @@ pub fn kind_name(exit: i32) -> &'static str {
 pub enum Form {
     /// JSON-RPC with this `id`; none for a notification, which gets no answer.
     Rpc(Option<Value>),
-    /// `{"ok":true,…}`, for a bare verb, `{"command":…}` and `{"action":…,"args":…}`.
+    /// `{"ok":true,…}`, for a bare verb and `{"command":…}`.
     Plain,
+    /// The same, for `{"action":…,"args":…}`: a list has `sessions` beside its `result`.
+    Action,
 }
 
 /// A frame that was understood.
@@ -194,15 +197,18 @@ pub fn read(frame: &[u8]) -> Result<Asked, (Form, Failure)> {
         let Value::String(name) = name else {
             return Err(wrong(format!("{verb} must be a text")));
         };
-        let params = match args.and_then(|args| object.remove(args)) {
-            None => object,
+        let Some(args) = args else { return Ok(plain(&name, object)) };
+        let params = match object.remove(args) {
+            None | Some(Value::Null) => object,
             Some(Value::Object(params)) => match object.keys().next() {
                 None => params,
                 Some(other) => return Err(wrong(format!("beside args there is no field {other:?}"))),
             },
             Some(_) => return Err(wrong("args must be an object".into())),
         };
-        return Ok(plain(&name, params));
+        let (method, params) =
+            seeds::method(&method_of(&name), params).map_err(|failure| (Form::Action, failure))?;
+        return Ok(Asked { method, params, form: Form::Action });
     }
     let id = object.get("id").cloned();
     let is_rpc = object.contains_key("jsonrpc");
@@ -268,14 +274,16 @@ pub fn answer<Outcome: Serialize>(form: &Form, outcome: Result<Outcome, Failure>
             let (result, error) = outcome.map_or_else(|why| (None, Some(why)), |result| (Some(result), None));
             frame(&Answer { id, jsonrpc: "2.0", result, error })
         }
-        (Form::Plain, Ok(result)) => frame(&match serde_json::to_value(result).unwrap_or_default() {
-            Value::Object(mut fields) => {
-                fields.insert("ok".into(), true.into());
-                Value::Object(fields)
-            }
-            result => json!({"ok": true, "result": result}),
-        }),
-        (Form::Plain, Err(failure)) => {
+        (Form::Plain | Form::Action, Ok(result)) => {
+            frame(&match serde_json::to_value(result).unwrap_or_default() {
+                Value::Object(mut fields) => {
+                    fields.insert("ok".into(), true.into());
+                    Value::Object(fields)
+                }
+                result => json!({"ok": true, "result": result}),
+            })
+        }
+        (Form::Plain | Form::Action, Err(failure)) => {
             frame(&json!({"ok": false, "error": failure.message, "code": failure.code, "data": failure.data}))
         }
     }
@@ -307,8 +315,10 @@ mod tests {
             ("services.list", "services.list", Map::new(), Form::Plain),
             (r#"{"command":"stop","refs":["web"]}"#, "stop", refs.clone(), Form::Plain),
             (r#"{"command":"getConfig"}"#, "getConfig", Map::new(), Form::Plain),
-            (r#"{"action":"stop","args":{"refs":["web"]}}"#, "stop", refs.clone(), Form::Plain),
-            (r#"{"action":"list"}"#, "list", Map::new(), Form::Plain),
+            (r#"{"action":"stop","args":{"refs":["web"]}}"#, "stop", refs.clone(), Form::Action),
+            (r#"{"action":"stop","refs":["web"]}"#, "stop", refs.clone(), Form::Action),
+            (r#"{"action":"list"}"#, "list", Map::new(), Form::Action),
+            (r#"{"action":"LIST","args":null}"#, "list", Map::new(), Form::Action),
             (
                 r#"{"jsonrpc":"2.0","id":7,"method":"stop","params":{"refs":["web"]}}"#,
                 "stop",
@@ -338,6 +348,7 @@ mod tests {
             (r#"{"id":1,"method":"ping","params":[1]}"#, "usage", code::PARAMS),
             (r#"{"command":7}"#, "usage", code::PARAMS),
             (r#"{"action":"stop","args":["web"]}"#, "usage", code::PARAMS),
+            (r#"{"action":"label","args":{"label":"x"}}"#, "usage", code::PARAMS),
             (r#"{"action":"stop","args":{"refs":["web"]},"extra":1}"#, "usage", code::PARAMS),
         ] {
             let (form, failure) = read(frame.as_bytes()).unwrap_err();

@@ -1,23 +1,23 @@
 //! The poll loop of the daemon: asks nobody to wait, and answers everybody in their turn.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::agents::{Agents, Changes};
+use super::answers::{Course, Reply};
 use super::files::Files;
 use super::jobs::{Jobs, Work};
 use super::keeper::Keeper;
 use super::methods::Method;
-use super::params::{List, ListWhat, Logs, Nothing, Shutdown};
 use super::protocol::{Asked, Failure, Form, code};
 use super::registry::Registry;
 use super::server::{Server, Token};
 use super::subscriptions::Subscriptions;
 use crate::error::{Error, Result};
-use crate::inspect::View;
 use crate::model::Happening;
 use crate::store::{Journal, Layout};
 use crate::sys::poll::{self, Interest};
@@ -38,24 +38,17 @@ struct Ticket {
     then: Then,
 }
 
-/// What follows on the success of a verb.
+/// What follows on the success of a job.
 #[derive(Debug)]
-enum Then {
+pub(super) enum Then {
     /// Its answer.
     Answer,
+    /// The same, and a look at the agents, of which something is another way now.
+    Look,
     /// The lines of the logs that it has found to be there.
     Follow(Map<String, Value>),
     /// The end of the daemon: it has stopped everything.
     End,
-}
-
-/// What a method of the daemon's own gives.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Reply {
-    Value(Value),
-    /// Not as values: they would take longer than all else.
-    List(Vec<View>),
 }
 
 /// What has been asked of one method.
@@ -83,9 +76,13 @@ pub(super) struct Daemon {
     signals: Signals,
     wakes: Wakes,
     jobs: Jobs<Ticket>,
-    registry: Registry,
-    subscriptions: Subscriptions,
-    journal: Journal,
+    pub(super) registry: Registry,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) journal: Journal,
+    pub(super) agents: Arc<Agents>,
+    changes: Receiver<Changes>,
+    /// What was seen of agents before this is not so any more.
+    pub(super) looked: Instant,
     said: Receiver<String>,
     /// Has the keeper look before long.
     poke: Waker,
@@ -95,7 +92,7 @@ pub(super) struct Daemon {
     /// Everything is being stopped, which may take as long as it takes.
     stopping: bool,
     watchdog: Option<Duration>,
-    unlimited: bool,
+    pub(super) unlimited: bool,
 }
 
 /// Runs the daemon of this user until it is told to end.
@@ -129,9 +126,12 @@ impl Daemon {
             Signals::catch().map_err(|error| Error::io("catch signals for", layout.root(), &error))?;
         let (waker, woken) = wake::pair().map_err(|error| Error::io("wake", layout.root(), &error))?;
         let journal = Journal::from_now(layout)?;
+        let looked = Instant::now();
         // The first look ends before the socket listens, so that no client sees less than there is.
         let mut keeper = Keeper::remembering(layout);
         let first = keeper.scan(layout);
+        let (tell, changes) = channel();
+        let agents = Arc::new(Agents::looked_at(layout, tell, waker.clone()));
         let (say, said) = channel();
         for line in first {
             let _ = say.send(line);
@@ -143,6 +143,7 @@ impl Daemon {
         let (poke, pokes) = wake::pair().map_err(|error| Error::io("wake", layout.root(), &error))?;
         keep(layout.clone(), keeper, pokes, say, waker.clone());
         watch_journal(layout.clone(), waker.clone());
+        agents.watch();
         Ok(Daemon {
             layout: layout.clone(),
             files,
@@ -153,6 +154,9 @@ impl Daemon {
             registry: Registry::default(),
             subscriptions: Subscriptions::new(waker),
             journal,
+            agents,
+            changes,
+            looked,
             said,
             poke,
             counts: BTreeMap::new(),
@@ -222,16 +226,23 @@ impl Daemon {
                     self.stopping = false;
                     outcome.map(|done| json!({"stopping": true, "processes": done}))
                 }
+                (Then::Look, outcome) => {
+                    self.look_again();
+                    outcome
+                }
                 (_, outcome) => outcome,
             };
             self.server.answer(token, &form, outcome);
         }
         self.tell_events();
+        for changes in self.changes.try_iter() {
+            self.subscriptions.agents(&changes, &mut self.server);
+        }
         self.subscriptions.lines(&mut self.server);
     }
 
     /// Passes on what the journal has to say.
-    fn tell_events(&mut self) {
+    pub(super) fn tell_events(&mut self) {
         match self.journal.read() {
             Ok(events) => {
                 // A program that is ready may just have begun to listen.
@@ -265,133 +276,56 @@ impl Daemon {
         count.nanos += since.elapsed().as_nanos() as u64;
     }
 
-    fn end(&mut self, now: u64) {
+    pub(super) fn end(&mut self, now: u64) {
         self.ending.get_or_insert(now);
         self.server.close();
     }
 
     fn request(&mut self, token: Token, asked: Asked) {
         let since = Instant::now();
-        let method = Method::find(&asked.method);
+        let Asked { method, params, form } = asked;
+        let method = Method::find(&method);
         let name = method.as_ref().map_or("unknown", |method| method.name);
-        let outcome = match method {
+        let course = match method {
             _ if self.ending.is_some() => {
                 Err(Failure::new(code::LIMIT, "ending", "the daemon is ending; ask the next one"))
             }
             Err(failure) => Err(failure),
-            Ok(method) => match Self::as_verb(method, &asked.params) {
-                None => self.answer(token, method, asked.params),
-                Some(Err(failure)) => Err(failure),
-                Some(Ok((words, then))) => {
-                    let is_last = matches!(then, Then::End);
-                    let ticket = Ticket { to: Some((token, asked.form)), method: name, since, then };
-                    let Err((ticket, failure)) = self.jobs.add(Some(token), ticket, Work::Verb(words)) else {
-                        if is_last {
-                            self.files.log("asked to stop everything and to end by a client");
-                            self.stopping = true;
-                            self.end(clock::monotonic_ms());
-                        }
-                        return;
-                    };
-                    self.count(name, since, false);
-                    if let Some((token, form)) = ticket.to {
-                        self.server.answer::<Value>(token, &form, Err(failure));
+            Ok(method) => self.course(token, method, params, &form),
+        };
+        let outcome = match course {
+            Ok(Course::Answer(reply)) => Ok(reply),
+            Err(failure) => Err(failure),
+            Ok(Course::Job(work, then)) => {
+                let is_last = matches!(then, Then::End);
+                let ticket = Ticket { to: Some((token, form.clone())), method: name, since, then };
+                let added = self.jobs.add(Some(token), ticket, work);
+                if added.is_ok() {
+                    if is_last {
+                        self.files.log("asked to stop everything and to end by a client");
+                        self.stopping = true;
+                        self.end(clock::monotonic_ms());
                     }
                     return;
                 }
-            },
+                added.map(|()| Reply::Value(Value::Null))
+            }
         };
         self.count(name, since, outcome.is_ok());
-        self.server.answer(token, &asked.form, outcome);
+        self.server.answer(token, &form, outcome);
         self.subscriptions.began(token, &mut self.server, &self.layout);
     }
 
-    /// The words of the verb that has to be run, if it is one, and what follows on it.
-    fn as_verb(
-        method: &'static Method,
-        params: &Map<String, Value>,
-    ) -> Option<std::result::Result<(Vec<String>, Then), Failure>> {
-        match method.name {
-            // Whether the logs are there is told before anything is followed.
-            "logs.subscribe" => Some(method.params::<Logs>(params.clone()).map(|wanted| {
-                let words = ["logs", "--json", "--lines=0", "--"].map(str::to_owned).into_iter();
-                (words.chain(wanted.refs).collect(), Then::Follow(params.clone()))
-            })),
-            "shutdown" => match method.params::<Shutdown>(params.clone()) {
-                Ok(Shutdown { with_processes: true }) => {
-                    Some(Ok((["stop", "--json", "all"].map(str::to_owned).to_vec(), Then::End)))
-                }
-                Ok(_) => None,
-                Err(failure) => Some(Err(failure)),
-            },
-            _ => method.verb.map(|_| Ok((method.words(params)?, Then::Answer))),
-        }
-    }
-
-    /// The daemon's own methods.
-    fn answer(
-        &mut self,
-        token: Token,
-        method: &Method,
-        params: Map<String, Value>,
-    ) -> std::result::Result<Reply, Failure> {
-        let value = match method.name {
-            "ping" => {
-                method.params::<Nothing>(params)?;
-                json!({"pong": true})
-            }
-            "status" => {
-                method.params::<Nothing>(params)?;
-                self.status()
-            }
-            "metrics" => {
-                method.params::<Nothing>(params)?;
-                Value::String(self.metrics())
-            }
-            "list" => {
-                let what = method.params::<List>(params)?.what.unwrap_or(ListWhat::Running);
-                let mut views = self.views();
-                views.retain(|view| what == ListWhat::All || view.status.listed());
-                return Ok(Reply::List(views));
-            }
-            "events.subscribe" => {
-                self.tell_events();
-                let now = self.journal.seq();
-                self.subscriptions.add_events(token, method.params(params)?, now, &mut self.server)?
-            }
-            "shutdown" => {
-                method.params::<Shutdown>(params)?;
-                self.files.log("asked to end by a client");
-                self.end(clock::monotonic_ms());
-                json!({"stopping": true})
-            }
-            other => return Err(Failure::of(&Error::failed(format!("{other} is not answered")))),
-        };
-        Ok(Reply::Value(value))
-    }
-
-    pub(super) fn views(&mut self) -> Vec<View> {
-        self.registry.views(&self.layout)
-    }
-
-    fn status(&mut self) -> Value {
-        let state = &self.files.state;
-        let uptime = clock::wall_ms().saturating_sub(state.started_ms);
-        let requests: u64 = self.counts.values().map(|count| count.requests).sum();
-        json!({
-            "running": true,
-            "pid": state.pid,
-            "version": state.version,
-            "socket": state.socket,
-            "started_ms": state.started_ms,
-            "uptime_ms": uptime,
-            "connections": self.server.connections(),
-            "subscriptions": self.subscriptions.len(),
-            "requests": requests,
-            "refused": self.server.refused,
-            "seq": self.journal.seq(),
-            "unlimited": self.unlimited,
-        })
+    /// Looks at the agents before anybody is told of them again.
+    fn look_again(&mut self) {
+        self.looked = Instant::now();
+        let (agents, since) = (Arc::clone(&self.agents), self.looked);
+        let work = Work::call(move || {
+            agents.look(since);
+            Ok(Value::Null)
+        });
+        let ticket = Ticket { to: None, method: "agents", since, then: Then::Answer };
+        let _ = self.jobs.add(None, ticket, work);
     }
 }
 

@@ -1,10 +1,11 @@
-//! Who wants to be told of events and log lines as they come.
+//! Who wants to be told of events, agents and log lines as they come.
 
 use std::io::{BufRead, BufReader};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 use serde_json::{Map, Value, json};
 
+use super::agents::{self, Changes, Seen};
 use super::methods::Method;
 use super::params::Events;
 use super::protocol::{self, Failure, code};
@@ -32,6 +33,8 @@ struct Subscription {
 enum What {
     /// Events after a number; `begun` once what was before is sent.
     Events { wanted: Events, seq: u64, begun: bool },
+    /// What changes of agents after a look.
+    Agents { look: u64 },
     /// The lines of a `tsm logs -f`.
     Logs { _stream: run::Stream, lines: Receiver<Value>, count: u64, ended: bool },
 }
@@ -82,6 +85,33 @@ impl Subscriptions {
         let (seq, begun) = since.map_or((now, true), |since| (since, false));
         let id = self.add(to, What::Events { wanted, seq, begun }, server);
         Ok(json!({"subscription": id, "seq": seq}))
+    }
+
+    /// What changes of agents after what was seen.
+    pub(super) fn add_agents(
+        &mut self,
+        to: Token,
+        seen: &Seen,
+        server: &mut Server,
+    ) -> Result<Value, Failure> {
+        self.full()?;
+        let id = self.add(to, What::Agents { look: seen.number }, server);
+        let sessions: Vec<Value> = seen.sessions.iter().map(agents::document).collect();
+        Ok(json!({"subscription": id, "sessions": sessions}))
+    }
+
+    /// Tells of what has changed of agents.
+    pub(super) fn agents(&mut self, changes: &Changes, server: &mut Server) {
+        for one in &self.all {
+            let What::Agents { look } = one.what else { continue };
+            // A look may have ended between the answer and this.
+            for change in changes.all.iter().filter(|_| changes.number > look) {
+                let session = agents::document(&change.session);
+                let params = json!({"subscription": one.id, "change": change.what, "session": session});
+                server.send(one.to, &protocol::notification("agent", &params));
+            }
+        }
+        self.drop_gone(server);
     }
 
     /// The lines of logs.

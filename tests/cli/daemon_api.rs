@@ -180,7 +180,16 @@ const ACTS: [&str; 16] = [
 ];
 
 /// The daemon's own, each with tests of its own.
-const OWN: [&str; 6] = ["events.subscribe", "logs.subscribe", "metrics", "ping", "shutdown", "status"];
+const OWN: [&str; 8] = [
+    "agents.list",
+    "agents.subscribe",
+    "events.subscribe",
+    "logs.subscribe",
+    "metrics",
+    "ping",
+    "shutdown",
+    "status",
+];
 
 /// Each once, sorted.
 fn once(mut names: Vec<&str>) -> Vec<&str> {

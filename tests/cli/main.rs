@@ -18,6 +18,7 @@ mod complete_fish;
 mod complete_zsh;
 mod control;
 mod daemon;
+mod daemon_agents;
 mod daemon_api;
 mod daemon_events;
 mod daemon_faults;
