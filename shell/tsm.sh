@@ -405,7 +405,9 @@ function tsm_json_success() { tsm api json-success "$@"; }  # MESSAGE [DATA]
 function tsm_json_error() { tsm api json-error "$@"; }      # MESSAGE [CODE [DETAILS]]
 
 # tsm_prompt [VARIABLE]: sets VARIABLE (TSM_PROMPT) to how many processes run and how many have failed for good, such as
-# "⚙3 ✗1", or to nothing where there are none. TSM_PROMPT_ASCII=1, or a locale without UTF-8, makes it "*3 !1".
+# "⚙3 ✗1", or to nothing where there are none. TSM_PROMPT_ASCII=1, or a locale without UTF-8, makes it "*3 !1". With
+# TSM_PROMPT_AGENTS=1 it also has how many coding agents need you, such as "⚙3 🤖2" or "*3 ?2": as the daemon, a hook of
+# theirs or `tsm agents` has seen it within the last minute.
 #
 #     PROMPT_COMMAND=tsm_prompt
 #     PS1='${TSM_PROMPT:+$TSM_PROMPT }\w\$ '
@@ -414,9 +416,9 @@ function tsm_json_error() { tsm api json-error "$@"; }      # MESSAGE [CODE [DET
 # shellcheck disable=SC2154  # the first two are assigned in quotes, because IFS may hold digits
 function tsm_prompt() {
     \builtin local "_tsm_exit=$?" "_tsm_flags=$-" IFS=$' \n' _tsm_failglob='' _tsm_dir _tsm_sum=''
-    \builtin local "_tsm_up=0" "_tsm_bad=0" "_tsm_at=10"
+    \builtin local "_tsm_up=0" "_tsm_bad=0" "_tsm_at=10" "_tsm_wait=0"
     \builtin local -a _tsm_marks _tsm_lines
-    _tsm_marks=('*' '!')
+    _tsm_marks=('*' '!' '?')
     # From here on options are this function's own (bash 4.4), but for those of shopt.
     \builtin local -
     \builtin set +efux
@@ -440,11 +442,14 @@ function tsm_prompt() {
             _tsm_count
         fi
     done 2>/dev/null
+    if [[ -n ${TSM_PROMPT_AGENTS-} ]]; then
+        _tsm_waiting
+    fi
     if [[ -n $_tsm_failglob ]]; then
         \builtin shopt -s failglob
     fi
     if [[ -z ${TSM_PROMPT_ASCII-} && ${LC_ALL:-${LC_CTYPE:-${LANG-}}} == *[Uu][Tt][Ff]*8* ]]; then
-        _tsm_marks=(⚙ ✗)
+        _tsm_marks=(⚙ ✗ 🤖)
     fi
     if [[ $_tsm_up -gt 0 ]]; then
         _tsm_sum=${_tsm_marks[0]}$_tsm_up
@@ -452,12 +457,29 @@ function tsm_prompt() {
     if [[ $_tsm_bad -gt 0 ]]; then
         _tsm_sum=${_tsm_sum:+$_tsm_sum }${_tsm_marks[1]}$_tsm_bad
     fi
+    if [[ $_tsm_wait -gt 0 ]]; then
+        _tsm_sum=${_tsm_sum:+$_tsm_sum }${_tsm_marks[2]}$_tsm_wait
+    fi
     \builtin printf -v "${1-TSM_PROMPT}" %s "$_tsm_sum"
     if [[ $_tsm_flags == *e* ]]; then
         \builtin return 0
     fi
     \builtin return "$_tsm_exit"
 }
+
+# _tsm_waiting: sets _tsm_wait to how many agents need input. The file holds that and when somebody looked, in seconds since
+# the epoch: what nobody has looked at for a minute may have changed, and counts as nothing.
+function _tsm_waiting() {
+    \builtin local _tsm_count='' _tsm_seen='' _tsm_now
+    IFS=' ' \builtin read -r _tsm_count _tsm_seen <"${TSM_DIR-}/agents/waiting" || \builtin :
+    \builtin printf -v _tsm_now '%(%s)T' -1
+    # Only numbers, and none of so many digits that counting goes wrong.
+    if [[ $_tsm_count == [1-9]* && $_tsm_seen == [1-9]* && $_tsm_count$_tsm_seen != *[!0-9]* &&
+        ${#_tsm_count} -lt 7 && ${#_tsm_seen} -lt 13 &&
+        $((_tsm_now - _tsm_seen)) -le 60 && $((_tsm_seen - _tsm_now)) -le 60 ]]; then
+        _tsm_wait=$_tsm_count
+    fi
+} 2>/dev/null
 
 # _tsm_count: counts the process whose status is in _tsm_lines. Its state is looked for where it stood in the one before.
 function _tsm_count() {
@@ -536,7 +558,7 @@ function tsm_unload() {
         tsm_ipc_cleanup_stale tsm_get_service_info tsm_validate_classification tsm_create_metadata \
         tsm_list_port_allocations tsm_cleanup_port_allocations tsm_get_port_range tsm_get_port_pid tsm_discover_port \
         tsm_is_pid_alive tsm_json_success tsm_json_error tsm_prompt
-    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code _tsm_cd _tsm_count _tsm_lives \
+    \builtin unset -f _tsm_with_public _tsm_forget_dir _tsm_has_code _tsm_start _tsm_code _tsm_cd _tsm_count _tsm_waiting _tsm_lives \
         _tsm_env _tsm_env_loads _tsm_env_load _tsm_env_state _tsm_env_unset _tsm_env_back \
         _tsm_complete_load _tsm_complete _tsm_complete_inside tsm_unload
 }

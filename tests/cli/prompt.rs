@@ -187,3 +187,45 @@ fn it_stands_in_the_prompt_of_an_interactive_shell() {
     terminal.types("exit");
     terminal.end();
 }
+
+#[test]
+fn agents_that_wait_are_shown_to_who_wants_it_as_long_as_somebody_looks() {
+    let user = User::with_layer();
+    let file = user.tsm_dir().join("agents/waiting");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let now = chrono::Utc::now().timestamp();
+    let said = |text: &str, prelude: &str| {
+        fs::write(&file, text).unwrap();
+        let ran = user.bash(&format!("{prelude}; tsm_prompt; printf '[%s]' \"$TSM_PROMPT\"")).code(0);
+        assert!(ran.stderr.is_empty(), "{ran:?}");
+        ran.stdout
+    };
+    let wanted = "TSM_PROMPT_AGENTS=1";
+    let fresh = format!("2 {now}\n");
+    assert_eq!(said(&fresh, wanted), "[🤖2]");
+    assert_eq!(said(&fresh, "TSM_PROMPT_AGENTS=1 TSM_PROMPT_ASCII=1"), "[?2]");
+    assert_eq!(said(&fresh, ":"), "[]", "nobody has asked for it");
+    assert_eq!(said(&fresh, "TSM_PROMPT_AGENTS=1; set -eu; IFS=0123456789"), "[🤖2]");
+    // What was seen long ago may have changed; and what is no number is no code.
+    for stale in [
+        format!("2 {}\n", now - 120),
+        format!("2 {}\n", now + 3600),
+        format!("0 {now}\n"),
+        "2\n".into(),
+        String::new(),
+        "\n".into(),
+        format!("a[$(touch x)] {now}\n"),
+        "2 a[$(touch x)]\n".into(),
+        format!("2 {now} 3\n"),
+        format!("99999999999999999999 {now}\n"),
+    ] {
+        assert_eq!(said(&stale, wanted), "[]", "{stale:?}");
+    }
+    assert!(!user.cwd().join("x").exists());
+    fs::remove_file(&file).unwrap();
+    let ran = user.bash("TSM_PROMPT_AGENTS=1; tsm_prompt; printf '[%s]' \"$TSM_PROMPT\"").code(0);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("[]", ""));
+    user.ok(&["start", "--name", "a", "sleep", "1000"]);
+    user.until_state("a", "online");
+    assert_eq!(said(&fresh, wanted), "[⚙1 🤖2]");
+}

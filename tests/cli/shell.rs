@@ -124,6 +124,7 @@ fn sourcing_changes_nothing_but_its_names_and_unloading_takes_them_away() {
             "_tsm_cd",
             "_tsm_code",
             "_tsm_count",
+            "_tsm_waiting",
             "_tsm_env",
             "_tsm_env_back",
             "_tsm_env_load",

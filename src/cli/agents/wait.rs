@@ -174,6 +174,5 @@ fn timed_out(args: &Args, whom: &Whom, sessions: &[Session]) -> Error {
         .map(|one| format!("{} is {}", refs::described(one), one.state))
         .collect();
     let time = human::span(args.timeout.unwrap_or_default());
-    Error::new(Kind::TimedOut, format!("after {time} {}", waited.join(", ")))
-        .hint("tsm agents explain AGENT, which says how that is known")
+    Error::new(Kind::TimedOut, format!("after {time} {}", waited.join(", "))).hint("tsm agents")
 }
