@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agents::AgentState;
+use super::files::Files;
+use super::{AgentState, waiting};
 use crate::error::{Error, Result};
 use crate::model::{Identity, Pid};
 use crate::store::{self, Durability};
@@ -64,11 +65,6 @@ const BESIDE_MS: u64 = 5_000;
 
 /// How long a hook waits for another one to write.
 const PATIENCE: Duration = Duration::from_millis(200);
-
-/// Where the files are, below `TSM_DIR`.
-pub fn dir(root: &Path) -> PathBuf {
-    root.join("agents/hooks")
-}
 
 impl Told {
     /// What the hooks have told about a session, of any process.
@@ -164,51 +160,61 @@ impl Told {
     }
 }
 
-/// What has changed by an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The state before, if one was known.
-    pub before: Option<AgentState>,
-    /// The state after it; `None` for a session that is over.
-    pub after: Option<AgentState>,
-}
-
-/// Writes down what `event` says, which the process `claude` has told at `now_ms`; `None` when nothing has changed.
+/// Writes down what `event` says, which the process `claude` has told at `now_ms`, and corrects the number of sessions
+/// that need input by it.
 ///
 /// # Errors
 /// When the files cannot be written.
-pub fn take(dir: &Path, event: &Event, claude: Identity, now_ms: u64) -> Result<Option<Change>> {
-    if event.meaning() == Meaning::Nothing {
-        return Ok(None);
+pub fn take(files: &Files, event: &Event, claude: Identity, now_ms: u64) -> Result<()> {
+    let meaning = event.meaning();
+    if meaning == Meaning::Nothing {
+        return Ok(());
     }
-    store::create_dir(dir)?;
-    let _alone = alone(dir)?;
+    let dir = files.hooks();
+    store::create_dir(&dir)?;
+    let _alone = alone(&dir)?;
     let boot = boot::id();
-    let before = Told::read(dir, &event.session_id);
-    if event.meaning() == Meaning::Forget {
-        // Another process may have taken up the conversation meanwhile.
-        let Some(before) = before.filter(|before| before.is_of(claude, &boot)) else { return Ok(None) };
-        remove(dir, &event.session_id)?;
-        return Ok(Some(Change { before: Some(before.state), after: None }));
+    let known = Told::read(&dir, &event.session_id);
+    // What another process has told of this conversation is no business of this one.
+    let mut before = known.as_ref().filter(|told| told.is_of(claude, &boot)).cloned();
+    let after = Told::after(known.as_ref(), event, claude, &boot, now_ms);
+    match &after {
+        Some(told) => {
+            let text = serde_json::to_vec(told)
+                .map_err(|error| Error::failed(format!("cannot write down what a hook told: {error}")))?;
+            store::write(&file(&dir, &told.session_id), &text, Durability::Cached)?;
+        }
+        None if meaning == Meaning::Forget && before.is_some() => remove(&dir, &event.session_id)?,
+        None => return Ok(()),
     }
-    let Some(told) = Told::after(before.as_ref(), event, claude, &boot, now_ms) else { return Ok(None) };
-    let text = serde_json::to_vec(&told)
-        .map_err(|error| Error::failed(format!("cannot write down session {}: {error}", told.session_id)))?;
-    store::write(&file(dir, &told.session_id), &text, Durability::Cached)?;
-    let mut before = before.filter(|before| before.is_of(claude, &boot));
     if event.name == "SessionStart" {
         // One process, one conversation: `/clear` and `/resume` leave the one before.
-        for other in read_all(dir).into_iter().filter(|other| other.session_id != told.session_id) {
+        for other in read_all(&dir).into_iter().filter(|other| other.session_id != event.session_id) {
             if other.is_of(claude, &boot) {
-                remove(dir, &other.session_id)?;
+                remove(&dir, &other.session_id)?;
                 before = before.or(Some(other));
             }
         }
     }
-    Ok(Some(Change { before: before.map(|before| before.state), after: Some(told.state) }))
+    count(files, before.as_ref(), after.as_ref(), now_ms)
 }
 
-/// What the hooks have told about every session whose process runs, by session ID. The files of the others are removed.
+/// Corrects the number of sessions that need input. A look at all of them, which would find it, costs more than an agent
+/// should wait for.
+fn count(files: &Files, before: Option<&Told>, after: Option<&Told>, now_ms: u64) -> Result<()> {
+    let waits = |told: Option<&Told>| told.is_some_and(|told| told.state == AgentState::NeedsInput);
+    let number = match (waiting::read(files, now_ms), waits(before), waits(after)) {
+        (_, false, false) | (Some(_), true, true) => return Ok(()),
+        (Some(known), false, true) => known + 1,
+        (Some(known), true, false) => known.saturating_sub(1),
+        // Nobody has looked for a while, so that nobody knows better.
+        (None, ..) => all(&files.hooks()).iter().filter(|told| waits(Some(told))).count(),
+    };
+    waiting::note(files, number, now_ms)
+}
+
+/// What the hooks have told about every session whose process runs, by session ID. The files of the others are removed,
+/// unless a hook just writes.
 ///
 /// Nothing there is no error: the hooks are not installed, then.
 pub fn all(dir: &Path) -> Vec<Told> {
@@ -216,7 +222,7 @@ pub fn all(dir: &Path) -> Vec<Told> {
     let is_alive = |told: &Told| told.boot == boot && process::alive(&told.identity());
     let (alive, gone): (Vec<Told>, Vec<Told>) = read_all(dir).into_iter().partition(is_alive);
     if !gone.is_empty()
-        && let Ok(_alone) = alone(dir)
+        && let Ok(Some(_alone)) = Lock::try_take(&dir.join("lock"))
     {
         for told in gone {
             // Not one that a new process has taken up meanwhile.

@@ -89,8 +89,10 @@ fn a_hook_notes_the_state_of_the_agent_that_called_it() {
         assert_eq!((&told["state"], &told["reason"]), (&json!(state), &json!(reason)), "{name}: {told:#}");
         assert_eq!(told["pid"], agent.pid());
         assert_eq!(told["start"], agent.proc_start());
-        let text = text(&file(&user, &session));
-        assert!(!text.contains("hunter2"), "{text}");
+        let kept = text(&file(&user, &session));
+        assert!(!kept.contains("hunter2"), "{kept}");
+        let waiting = text(&user.tsm_dir().join("agents/waiting"));
+        assert_eq!(waiting.starts_with("1 "), state == "needs-input", "{name}: {waiting}");
     }
     assert_eq!(log(&user), "");
     let mode = fs::metadata(file(&user, &session)).unwrap().permissions().mode();

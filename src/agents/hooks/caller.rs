@@ -1,15 +1,19 @@
 //! Which process of Claude Code has called a hook: the nearest above this one, through the shell that it started.
 
+use crate::agents::{Adapter, AgentTable};
 use crate::model::{Identity, Pid};
 use crate::sys::process::{self, Process};
 
 /// How far up it is looked for: a shell, and perhaps a script of the user's with what it goes through.
 const MOST_LEVELS: usize = 16;
 
-/// The process of Claude Code that this process runs for.
-pub fn caller() -> Option<Identity> {
+/// The process of Claude Code, as `table` knows it, that this process runs for.
+pub fn caller(table: &AgentTable) -> Option<Identity> {
     let me = process::read(Pid::new(i32::try_from(std::process::id()).ok()?)?)?;
-    above(me, process::read, |process| is_claude(&process.comm, &process::argv(process.pid)))
+    above(me, process::read, |process| {
+        let recognised = || Some(table.recognise(&process.comm, &process::argv(process.pid))?.adapter);
+        !table.is_ordinary(&process.comm) && recognised() == Some(Some(Adapter::Claude))
+    })
 }
 
 fn above(
@@ -27,22 +31,6 @@ fn above(
         child = parent;
     }
     None
-}
-
-/// True for Claude Code: the native program, or its package under a JavaScript runtime.
-fn is_claude(comm: &str, argv: &[String]) -> bool {
-    let first = argv.first().map_or("", String::as_str);
-    // A program that sets its own title puts everything into the first word.
-    let first = base(first.split_ascii_whitespace().next().unwrap_or_default());
-    let script = || argv.iter().skip(1).find(|word| !word.starts_with('-')).map_or("", String::as_str);
-    comm == "claude"
-        || first == "claude"
-        || (matches!(first, "node" | "bun" | "deno")
-            && (base(script()) == "claude" || script().contains("/claude-code/")))
-}
-
-fn base(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -83,23 +71,5 @@ mod tests {
         let ring = [process(10, 20, 1), process(20, 10, 1)];
         let read = |pid: Pid| ring.iter().find(|one| one.pid == pid).cloned();
         assert_eq!(above(ring[0].clone(), read, |_| false), None);
-    }
-
-    #[test]
-    fn claude_code_is_known_by_its_program_or_its_package() {
-        for (comm, line, expected) in [
-            ("claude", "claude", true),
-            ("MainThread", "/home/ann/.local/bin/claude --resume", true),
-            ("node", "node /usr/lib/node_modules/@anthropic-ai/claude-code/cli.js -p", true),
-            ("node", "node --no-warnings /usr/bin/claude", true),
-            ("sh", "/bin/sh -c '/usr/bin/tsm' agents hook", false),
-            ("vim", "vim claude", false),
-            ("node", "node server.js claude", false),
-            ("claudette", "claudette", false),
-            ("", "", false),
-        ] {
-            let argv: Vec<String> = line.split_whitespace().map(String::from).collect();
-            assert_eq!(is_claude(comm, &argv), expected, "{line}");
-        }
     }
 }

@@ -124,14 +124,20 @@ fn me() -> Identity {
     process::read(Pid::new(std::process::id() as i32).unwrap()).unwrap().identity()
 }
 
+fn files() -> (tempfile::TempDir, Files) {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Files::of(&crate::store::Layout::new(dir.path().to_owned()));
+    (dir, files)
+}
+
 #[test]
 fn a_session_is_kept_privately_and_forgotten_at_its_end_or_with_its_process() {
-    let temp = tempfile::tempdir().unwrap();
-    let dir = dir(temp.path());
+    let (_temp, files) = files();
+    let dir = files.hooks();
     assert!(all(&dir).is_empty());
-    let change = take(&dir, &event("PermissionRequest", &["tool=Bash"]), me(), 5).unwrap().unwrap();
-    assert_eq!(change, Change { before: None, after: Some(NeedsInput) });
-    assert_eq!(take(&dir, &event("ConfigChange", &[]), me(), 6).unwrap(), None);
+    take(&files, &event("ConfigChange", &[]), me(), 4).unwrap();
+    assert!(!dir.exists());
+    take(&files, &event("PermissionRequest", &["tool=Bash"]), me(), 5).unwrap();
     let told = Told::read(&dir, "s-1").unwrap();
     assert_eq!((told.identity(), told.tool.as_deref(), told.at_ms), (me(), Some("Bash"), 5));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -139,7 +145,7 @@ fn a_session_is_kept_privately_and_forgotten_at_its_end_or_with_its_process() {
 
     // A process that is gone: its PID is that of another one.
     let gone = Identity { start: me().start + 1, ..me() };
-    take(&dir, &event("Stop", &["session=s-2"]), gone, 5).unwrap();
+    take(&files, &event("Stop", &["session=s-2"]), gone, 5).unwrap();
     // What is broken or no session of ours is passed over.
     fs::write(dir.join("s-3.json"), "{").unwrap();
     fs::copy(dir.join("s-1.json"), dir.join("s-4.json")).unwrap();
@@ -147,36 +153,55 @@ fn a_session_is_kept_privately_and_forgotten_at_its_end_or_with_its_process() {
     assert!(!dir.join("s-2.json").exists() && dir.join("s-1.json").exists());
     assert_eq!(Told::read(&dir, "../hooks/s-1"), None);
 
-    assert_eq!(take(&dir, &event("SessionEnd", &[]), gone, 7).unwrap(), None);
-    let change = take(&dir, &event("SessionEnd", &[]), me(), 7).unwrap().unwrap();
-    assert_eq!(change, Change { before: Some(NeedsInput), after: None });
+    // Another process's end is none of it.
+    take(&files, &event("SessionEnd", &[]), gone, 7).unwrap();
+    assert_eq!(all(&dir).len(), 1);
+    take(&files, &event("SessionEnd", &[]), me(), 7).unwrap();
     assert!(all(&dir).is_empty());
 }
 
 #[test]
 fn a_process_has_one_conversation() {
-    let temp = tempfile::tempdir().unwrap();
-    let dir = dir(temp.path());
-    take(&dir, &event("Stop", &["session=old"]), me(), 5).unwrap();
-    let change =
-        take(&dir, &event("SessionStart", &["kind=clear", "session=new"]), me(), 6).unwrap().unwrap();
-    assert_eq!(change, Change { before: Some(Idle), after: Some(Idle) });
-    assert_eq!(all(&dir).iter().map(|told| told.session_id.as_str()).collect::<Vec<_>>(), ["new"]);
+    let (_temp, files) = files();
+    take(&files, &event("Stop", &["session=old"]), me(), 5).unwrap();
+    take(&files, &event("SessionStart", &["kind=clear", "session=new"]), me(), 6).unwrap();
+    let ids: Vec<String> = all(&files.hooks()).into_iter().map(|told| told.session_id).collect();
+    assert_eq!(ids, ["new"]);
+}
+
+#[test]
+fn the_number_of_those_that_wait_follows_what_was_found_by_looking() {
+    let (_temp, files) = files();
+    let take = |at, name, more: &[&str]| {
+        take(&files, &event(name, more), me(), at).unwrap();
+        waiting::read(&files, at)
+    };
+    assert_eq!(take(1_000, "UserPromptSubmit", &[]), None);
+    // Nobody has looked: what the hooks know.
+    assert_eq!(take(2_000, "PermissionRequest", &["tool=Bash"]), Some(1));
+    assert_eq!(take(3_000, "PermissionRequest", &["session=s-2"]), Some(2));
+    assert_eq!(take(4_000, "PostToolUse", &["tool=Bash"]), Some(1));
+    // Somebody has, and knows of others.
+    waiting::note(&files, 7, 5_000).unwrap();
+    assert_eq!(take(6_000, "Stop", &["session=s-2"]), Some(6));
+    assert_eq!(take(7_000, "StopFailure", &[]), Some(7));
+    assert_eq!(take(8_000, "Notification", &["kind=permission_prompt"]), Some(7));
+    assert_eq!(take(9_000, "SessionEnd", &[]), Some(6));
+    waiting::note(&files, 0, 10_000).unwrap();
+    assert_eq!(take(11_000, "PermissionRequest", &[]), Some(1));
+    assert_eq!(take(12_000, "SessionStart", &["kind=clear", "session=s-3"]), Some(0));
 }
 
 #[test]
 fn a_hook_waits_for_another_one_but_not_for_ever() {
-    let temp = tempfile::tempdir().unwrap();
-    let dir = dir(temp.path());
-    take(&dir, &event("Stop", &[]), me(), 5).unwrap();
-    let held = alone(&dir).unwrap();
-    let error = take(&dir, &event("UserPromptSubmit", &[]), me(), 6).unwrap_err();
+    let (_temp, files) = files();
+    let take = |name, at| take(&files, &event(name, &[]), me(), at);
+    take("Stop", 5).unwrap();
+    let held = alone(&files.hooks()).unwrap();
+    let error = take("UserPromptSubmit", 6).unwrap_err();
     assert!(error.message().contains("another hook holds it"), "{error}");
     drop(held);
     // Another test's child may hold the descriptor until its exec.
-    let mut change = Err(error);
-    while change.is_err() {
-        change = take(&dir, &event("UserPromptSubmit", &[]), me(), 6);
-    }
-    assert_eq!(change.unwrap().unwrap().after, Some(Working));
+    while take("UserPromptSubmit", 6).is_err() {}
+    assert_eq!(Told::read(&files.hooks(), "s-1").unwrap().state, Working);
 }

@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use super::super::settings::Settings;
 use crate::agents::hooks::{self, Event, Meaning};
+use crate::agents::{AgentTable, Files};
 use crate::error::{Error, Result};
 use crate::render::{human, sanitize};
-use crate::store::{self, Durability};
+use crate::store::{self, Durability, Layout};
 use crate::sys::{clock, poll};
 
 /// How much of an event is kept, in bytes: its names stand at its beginning. The rest is read and dropped, because Claude
@@ -56,8 +57,11 @@ pub(in crate::cli) fn main() -> ExitCode {
 }
 
 fn note(settings: &Settings, event: &Event, now_ms: u64) -> Result<()> {
-    let claude = hooks::caller().ok_or_else(|| Error::failed("no process of Claude Code has called this"))?;
-    hooks::take(&hooks::dir(&settings.root), event, claude, now_ms).map(|_| ())
+    // What is wrong with the user's table is said by the verbs that somebody reads.
+    let (table, _) = AgentTable::load(settings.config_file("agents.toml").as_deref());
+    let claude =
+        hooks::caller(&table).ok_or_else(|| Error::failed("no process of Claude Code has called this"))?;
+    hooks::take(&Files::of(&Layout::new(settings.root.clone())), event, claude, now_ms)
 }
 
 /// What is on standard input.
