@@ -12,6 +12,10 @@ use tempfile::TempDir;
 /// No single command may take longer: a hang fails the test instead of stopping the suite.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The variable that names, with commas between them, what tests have to do without; `.ci/run` sets it where that cannot
+/// be installed.
+pub(crate) const WITHOUT: &str = "TSM_TEST_WITHOUT";
+
 /// A throwaway home. When it is dropped, everything it started is ended, and a process that is left fails the test.
 pub(crate) struct User {
     dir: TempDir,
@@ -268,6 +272,21 @@ pub(crate) fn eventually(what: &str, mut true_now: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "never came true: {what}");
         pause();
     }
+}
+
+/// True where the tests were told to do without `what`, which is then said.
+pub(crate) fn do_without(what: &str) -> bool {
+    let told = std::env::var(WITHOUT).is_ok_and(|words| words.split(',').any(|word| word == what));
+    if told {
+        say(&format!("!!! NOT CHECKED: what needs a real {what} ({WITHOUT}={what})"));
+    }
+    told
+}
+
+/// Says something to whoever reads what the tests have to say.
+#[expect(clippy::print_stderr, reason = "it is no output of a program under test")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
 }
 
 /// The shortest pause between two looks.

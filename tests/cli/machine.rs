@@ -7,10 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use crate::kit::{Ran, User, eventually, run};
-
-/// What must be told to leave out the tests that need such a machine; `.ci/run` does where it cannot be had.
-const WITHOUT: (&str, &str) = ("TSM_TEST_WITHOUT", "systemd");
+use crate::kit::{Ran, User, WITHOUT, do_without, eventually, run, say};
 
 /// Makes the control group of the machine, runs [`INIT`] in it, and removes what is left of the group.
 const OUTSIDE: &str = r#"
@@ -53,23 +50,15 @@ fn systemd() -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
-#[expect(clippy::print_stderr, reason = "it is for whoever reads what the tests have to say")]
-fn say(text: &str) {
-    eprintln!("{text}");
-}
-
 impl<'a> Machine<'a> {
     /// Switches on a machine, without a user manager; none where the tests were told to do without.
     pub(crate) fn new(user: &'a User) -> Option<Self> {
-        if std::env::var(WITHOUT.0).is_ok_and(|words| words.split(',').any(|word| word == WITHOUT.1)) {
-            say(&format!("!!! NOT CHECKED: what needs a real systemd ({}={})", WITHOUT.0, WITHOUT.1));
+        if do_without("systemd") {
             return None;
         }
         assert!(
             systemd().is_some(),
-            "there is no systemd to test with: apt-get install systemd, or set {}={}",
-            WITHOUT.0,
-            WITHOUT.1
+            "there is no systemd to test with: apt-get install systemd, or set {WITHOUT}=systemd"
         );
         let mut machine = Machine { user, power: None, init: String::new(), manager: None };
         machine.switch_on();
@@ -86,9 +75,7 @@ impl<'a> Machine<'a> {
         if line != "up\n" {
             let said = child.wait_with_output().unwrap().stderr;
             panic!(
-                "cannot make a machine of namespaces; run as root where that is allowed, or set {}={}: {}",
-                WITHOUT.0,
-                WITHOUT.1,
+                "cannot make a machine of namespaces; run as root where that is allowed, or set {WITHOUT}=systemd: {}",
                 String::from_utf8_lossy(&said)
             );
         }

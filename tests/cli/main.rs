@@ -5,6 +5,7 @@ mod adopt;
 mod agents_find;
 mod agents_hooks;
 mod agents_kit;
+mod agents_switch;
 mod api;
 mod boot;
 mod callers;

@@ -32,6 +32,11 @@ impl Chain {
         self.links.iter().map(|(pid, _)| *pid)
     }
 
+    /// The parents that are called as servers of tmux are: `tmux: server`.
+    pub(super) fn servers(&self) -> impl Iterator<Item = Pid> {
+        self.links.iter().skip(1).filter(|(_, name)| name.starts_with("tmux")).map(|(pid, _)| *pid)
+    }
+
     /// What the process and its parents are called.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.links.iter().map(|(_, name)| name.as_str())

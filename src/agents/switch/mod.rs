@@ -86,9 +86,8 @@ pub fn workspaces(pids: &[Pid], ours: &Environment) -> Vec<Option<String>> {
         return vec![None; pids.len()];
     }
     let chains: Vec<Chain> = pids.iter().map(|pid| Chain::of(*pid)).collect();
-    let in_tmux = |chain: &&Chain| chain.names().any(|name| name.starts_with("tmux"));
-    let servers: Vec<tmux::Server> = if chains.iter().any(|chain| in_tmux(&chain)) {
-        let sockets = tmux::sockets(&environments);
+    let servers: Vec<tmux::Server> = if chains.iter().any(|chain| chain.servers().next().is_some()) {
+        let sockets = tmux::sockets(&chains, &environments);
         sockets.iter().filter_map(|socket| tmux::Server::at(socket, ours).ok()).collect()
     } else {
         Vec::new()
@@ -107,7 +106,7 @@ fn bring(pid: Pid, caller: Option<&Chain>, ours: &Environment, depth: usize) -> 
     let mut environments = chain.environments();
     environments.push(ours.clone());
     let mut troubles = Vec::new();
-    for socket in tmux::sockets(&environments) {
+    for socket in tmux::sockets([&chain], &environments) {
         let server = match tmux::Server::at(&socket, ours) {
             Ok(server) if server.has(&chain) => server,
             Ok(_) => continue,

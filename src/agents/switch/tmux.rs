@@ -168,9 +168,15 @@ impl Server {
     }
 }
 
-/// The sockets of servers: what the environments say, and all in the usual directory.
-pub(super) fn sockets(environments: &[Environment]) -> Vec<PathBuf> {
+/// The sockets of servers: those that the parents were started with and the environments say, and all in the usual
+/// directory.
+pub(super) fn sockets<'a>(
+    chains: impl IntoIterator<Item = &'a Chain>,
+    environments: &[Environment],
+) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = environments.iter().filter_map(named).collect();
+    let servers = chains.into_iter().flat_map(Chain::servers);
+    found.extend(servers.filter_map(|server| asked(&process::argv(server))));
     for environment in environments {
         // Where tmux makes sockets (tmux(1), -L).
         let parent = environment.get("TMUX_TMPDIR").unwrap_or(OsStr::new("/tmp"));
@@ -193,6 +199,14 @@ pub(super) fn sockets(environments: &[Environment]) -> Vec<PathBuf> {
 fn named(environment: &Environment) -> Option<PathBuf> {
     let value = environment.get("TMUX")?.to_str()?;
     value.rsplitn(3, ',').nth(2).map(PathBuf::from)
+}
+
+/// The socket that a command line of tmux asks for (tmux(1), -S).
+fn asked(argv: &[String]) -> Option<PathBuf> {
+    let at = argv.iter().position(|word| word.starts_with("-S"))?;
+    let path =
+        argv[at].strip_prefix("-S").filter(|path| !path.is_empty()).or(argv.get(at + 1).map(String::as_str));
+    path.map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// A line of [`PANE`].
@@ -343,6 +357,19 @@ p 130 /dev/pts/4 %3 0 1 @2 0 1 $2 10 third
         check(shared, None, &[], ("$1", None, false));
         // Of two that show the same the one that was used last.
         check(a, None, &["c 8 1 $0 x", "c 9 2 $0 y", two], ("$0", Some(9), false));
+    }
+
+    #[test]
+    fn a_server_that_was_started_with_a_socket_says_which() {
+        let asked = |line: &str| {
+            let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            asked(&argv).and_then(|path| path.to_str().map(str::to_owned))
+        };
+        assert_eq!(asked("tmux -u -S /a/b new-session -d").as_deref(), Some("/a/b"));
+        assert_eq!(asked("tmux -S/a/b").as_deref(), Some("/a/b"));
+        for line in ["tmux new", "tmux -S", "tmux -S b new", "tmux -L b new"] {
+            assert_eq!(asked(line), None, "{line}");
+        }
     }
 
     #[test]
