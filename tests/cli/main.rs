@@ -4,6 +4,7 @@
 mod adopt;
 mod agents_find;
 mod agents_hooks;
+mod agents_i3;
 mod agents_kit;
 mod agents_switch;
 mod api;
