@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::boot;
 use super::context::Context;
-use super::leave;
 use super::life::{self, Ended, is_older};
+use super::{agents, leave};
 use crate::daemon::client::{Client, Presence, presence};
 use crate::daemon::{self, Options};
 use crate::error::{Error, Kind, Result};
@@ -146,7 +146,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
             if args.replace {
                 life::end(context)?;
             }
-            daemon::run(&context.layout, Options { unlimited: args.unlimited, no_startup: args.no_startup })
+            let options = Options { unlimited: args.unlimited, no_startup: args.no_startup };
+            // What is wrong with the user's table of agents is told by `tsm agents`.
+            daemon::run(&context.layout, options, agents::config(context, false).0)
         }
     }
 }

@@ -7,11 +7,17 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 
 use super::keeper::SCAN_MS;
-use crate::agents::Session;
+use super::params::Label;
+use super::protocol::{Failure, Form};
+use crate::agents::{
+    ChangeDocument, Config, Document, Files, Labels, Register, Session, SessionInfo, Watcher,
+};
+use crate::agents::{refs, waiting};
+use crate::error::Error;
+use crate::inspect::{View, glance};
 use crate::store::Layout;
 use crate::sys::wake::Waker;
 use crate::sys::{clock, poll};
@@ -26,14 +32,8 @@ pub(super) struct Seen {
     pub(super) number: u64,
     began: Instant,
     pub(super) sessions: Vec<Session>,
-}
-
-/// What has become of one session.
-#[derive(Debug)]
-pub(super) struct Change {
-    /// `appeared`, `session`, `state`, `label` or `gone`.
-    pub(super) what: &'static str,
-    pub(super) session: Session,
+    /// The same in the form of `tsm agents --json`.
+    pub(super) documents: Vec<Document>,
 }
 
 /// What a look has found to be changed.
@@ -41,12 +41,13 @@ pub(super) struct Change {
 pub(super) struct Changes {
     /// The look that saw it.
     pub(super) number: u64,
-    pub(super) all: Vec<Change>,
+    pub(super) all: Vec<ChangeDocument>,
 }
 
 /// Looks at the sessions, from any thread.
 #[derive(Debug)]
 pub(super) struct Agents {
+    files: Files,
     looker: Mutex<Looker>,
     /// Not held during a look.
     seen: Mutex<Arc<Seen>>,
@@ -54,26 +55,53 @@ pub(super) struct Agents {
     waker: Waker,
 }
 
-/// What looks.
+/// What looks, and what it remembers.
 #[derive(Debug)]
 struct Looker {
-    #[expect(dead_code, reason = "what it looks at comes with the watcher")]
     layout: Layout,
+    watcher: Watcher,
+    register: Register,
 }
 
 impl Looker {
-    fn look(&mut self, _now_ms: u64) -> Vec<Session> {
-        Vec::new()
+    /// Look number `number`, and what has changed since the one before.
+    fn look(&mut self, number: u64) -> (Seen, Vec<ChangeDocument>) {
+        let (began, now) = (Instant::now(), clock::wall_ms());
+        let files = Files::of(&self.layout);
+        let mut found = self.watcher.look(now);
+        // Without its label a session is still one; `tsm agents label` says what is wrong with the file.
+        if let Ok(labels) = Labels::load(&files) {
+            labels.apply(&mut found);
+        }
+        let changes = self.register.update(found, now);
+        // For the prompt of shells, which can do without.
+        let _ = waiting::note(&files, self.register.waiting(), now);
+        let sessions = self.register.list().to_vec();
+        let views = if sessions.is_empty() { Vec::new() } else { glance(&self.layout) };
+        let documents = sessions.iter().map(|session| document(session, &views)).collect();
+        let changes = changes.iter().map(|change| ChangeDocument {
+            session: document(&change.session, &views),
+            ..ChangeDocument::new(change, now)
+        });
+        (Seen { number, began, sessions, documents }, changes.collect())
     }
+}
+
+/// A session, with the name of the tracked process that it is, if `tsm start` started it.
+fn document(session: &Session, views: &[View]) -> Document {
+    let is_it = |view: &&View| view.main == Some(session.identity) && view.status.live();
+    let managed = views.iter().find(is_it).map(|view| view.name.to_string());
+    Document { managed, ..Document::from(session) }
 }
 
 impl Agents {
     /// After a first look. Those that follow send what has changed, and wake the loop then.
-    pub(super) fn looked_at(layout: &Layout, tell: Sender<Changes>, waker: Waker) -> Self {
-        let mut looker = Looker { layout: layout.clone() };
-        let began = Instant::now();
-        let seen = Seen { number: 1, began, sessions: looker.look(clock::wall_ms()) };
-        Agents { looker: Mutex::new(looker), seen: Mutex::new(Arc::new(seen)), tell, waker }
+    pub(super) fn looked_at(layout: &Layout, config: Config, tell: Sender<Changes>, waker: Waker) -> Self {
+        let watcher = Watcher::new(config);
+        let mut looker = Looker { layout: layout.clone(), watcher, register: Register::default() };
+        let (seen, _) = looker.look(1);
+        let files = Files::of(layout);
+        Agents { files, looker: Mutex::new(looker), seen: Mutex::new(Arc::new(seen)), tell, waker }
     }
 
     /// What was seen last.
@@ -95,16 +123,43 @@ impl Agents {
         if before.began >= since {
             return before;
         }
-        let began = Instant::now();
-        let sessions = looker.look(clock::wall_ms());
-        let number = before.number + 1;
-        let all = changes(&before.sessions, &sessions);
-        let seen = Arc::new(Seen { number, began, sessions });
+        let (seen, all) = looker.look(before.number + 1);
+        let (number, seen) = (seen.number, Arc::new(seen));
         *lock(&self.seen) = Arc::clone(&seen);
         if !all.is_empty() && self.tell.send(Changes { number, all }).is_ok() {
             self.waker.wake();
         }
         seen
+    }
+
+    /// Labels the session that `reference` means, or the conversation `session_id`, whether it runs or not.
+    ///
+    /// # Errors
+    /// When none is meant, or several are; when it is no label, or cannot be kept.
+    pub(super) fn label(&self, wanted: &Label, form: &Form) -> Result<Value, Failure> {
+        let labelled = || {
+            let seen = self.look(Instant::now());
+            let meant = |id: &str| seen.sessions.iter().find(|one| one.session_id.as_deref() == Some(id));
+            let session = match (&wanted.session_id, &wanted.reference) {
+                (Some(id), None) => match meant(id) {
+                    Some(session) => Some(session),
+                    None => return Labels::set_by_id(&self.files, id, &wanted.label).map(|_| None),
+                },
+                (None, Some(text)) => seen.sessions.get(refs::resolve(text, &seen.sessions)?),
+                _ => None,
+            };
+            let session =
+                session.ok_or_else(|| Error::usage("agents.label: say either ref or session_id"))?;
+            let labels = Labels::set(&self.files, session, &wanted.label)?;
+            let mut session = session.clone();
+            session.label = labels.of(&session).map(str::to_owned);
+            Ok(Some(session))
+        };
+        let session = labelled().map_err(|error| Failure::of(&error))?;
+        Ok(match form {
+            Form::Action => json!({"sessions": session.iter().map(SessionInfo::from).collect::<Vec<_>>()}),
+            _ => json!({"session": session.as_ref().map(Document::from)}),
+        })
     }
 
     /// Looks for ever, 5 s after the last look of anybody.
@@ -127,109 +182,30 @@ fn lock<Any>(mutex: &Mutex<Any>) -> MutexGuard<'_, Any> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What became of whom, from one look to the next.
-fn changes(before: &[Session], after: &[Session]) -> Vec<Change> {
-    let mut all = Vec::new();
-    let mut add = |what, session: &Session| all.push(Change { what, session: session.clone() });
-    for old in before.iter().filter(|old| !after.iter().any(|new| new.identity == old.identity)) {
-        add("gone", old);
-    }
-    for new in after {
-        let Some(old) = before.iter().find(|old| old.identity == new.identity) else {
-            add("appeared", new);
-            continue;
-        };
-        if old.session_id != new.session_id {
-            add("session", new);
-        }
-        if (old.state, &old.reason) != (new.state, &new.reason) {
-            add("state", new);
-        }
-        if old.label != new.label {
-            add("label", new);
-        }
-    }
-    all
-}
-
-/// A time in milliseconds since the Unix epoch as it stands in JSON: ISO 8601 in UTC, with milliseconds.
-pub(super) fn time(ms: u64) -> String {
-    let moment = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis);
-    moment.map_or_else(String::new, |moment| moment.to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
-/// A session as an object.
-pub(super) fn document(session: &Session) -> Value {
-    json!({"pid": session.pid(), "session_id": session.session_id})
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::{AgentState, Source};
-    use crate::model::{Identity, Pid};
-
-    fn session(pid: i32, state: AgentState) -> Session {
-        Session {
-            agent: "claude".into(),
-            identity: Identity { pid: Pid::new(pid).unwrap(), start: 7 },
-            session_id: Some(format!("s{pid}")),
-            label: None,
-            state,
-            reason: "so".into(),
-            source: Source::Registry,
-            since_ms: None,
-            waiting_since_ms: None,
-            cwd: None,
-            project: None,
-            git_branch: None,
-            worktree: None,
-            preview: None,
-            workspace: None,
-            tty: None,
-            age_ms: 1,
-            memory_bytes: 1,
-            ports: Vec::new(),
-            transcript: None,
-            evidence: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn what_has_changed_is_told_once_for_each_session() {
-        let told = |before: &[Session], after: &[Session]| -> Vec<(&'static str, i32)> {
-            changes(before, after).iter().map(|one| (one.what, one.session.pid().get())).collect()
-        };
-        let (one, two) = (session(10, AgentState::Working), session(20, AgentState::Idle));
-        assert_eq!(told(&[], &[one.clone(), two.clone()]), [("appeared", 10), ("appeared", 20)]);
-        // That it is older and larger by now is nothing to tell of.
-        let older = Session { age_ms: 9, memory_bytes: 9, since_ms: Some(9), ..one.clone() };
-        assert_eq!(told(&[one.clone(), two.clone()], &[two.clone(), older]), []);
-        let waits = Session { label: Some("x".into()), ..session(10, AgentState::NeedsInput) };
-        assert_eq!(told(&[one.clone(), two.clone()], &[waits]), [("gone", 20), ("state", 10), ("label", 10)]);
-        let cleared = Session { session_id: Some("new".into()), ..one.clone() };
-        assert_eq!(told(std::slice::from_ref(&one), &[cleared]), [("session", 10)]);
-        // Another process that got its PID.
-        let other = Session { identity: Identity { start: 8, ..one.identity }, ..one.clone() };
-        assert_eq!(told(&[one], &[other]), [("gone", 10), ("appeared", 10)]);
-    }
+    use crate::agents::AgentTable;
 
     #[test]
     fn a_look_that_began_later_is_as_good_as_one_more() {
         let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().into());
         let (tell, _told) = std::sync::mpsc::channel();
         let (waker, _woken) = crate::sys::wake::pair().unwrap();
-        let agents = Agents::looked_at(&Layout::new(dir.path().into()), tell, waker);
+        let config = Config {
+            claude_dir: None,
+            home: Some(dir.path().into()),
+            dir: dir.path().join("agents"),
+            table: AgentTable::built_in(),
+            elsewhere: false,
+        };
+        let agents = Agents::looked_at(&layout, config, tell, waker);
         let before = Instant::now();
         assert!(agents.young(before).is_none());
         assert_eq!(agents.look(before).number, 2);
         assert_eq!(agents.look(before).number, 2);
         assert!(agents.young(before).is_some());
         assert_eq!(agents.look(Instant::now()).number, 3);
-    }
-
-    #[test]
-    fn times_are_in_utc_with_milliseconds() {
-        assert_eq!(time(1_795_240_000_007), "2026-11-21T05:46:40.007Z");
     }
 }

@@ -6,15 +6,14 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::agents;
+use super::agents::Seen;
 use super::jobs::Work;
 use super::methods::Method;
-use super::params::{AgentsList, List, ListWhat, Logs, Nothing, Shutdown};
+use super::params::{AgentsList, Label, List, ListWhat, Logs, Nothing, Shutdown};
 use super::protocol::{Failure, Form};
 use super::runtime::{Daemon, Then};
-use super::seeds;
 use super::server::Token;
-use crate::agents::Session;
+use crate::agents::SessionInfo;
 use crate::error::Error;
 use crate::inspect::View;
 use crate::sys::clock;
@@ -63,12 +62,21 @@ impl Daemon {
             }
             "agents.list" => {
                 let wanted = method.params::<AgentsList>(params)?;
-                Ok(self.of_sessions(wanted.fresh, |all| all.iter().map(agents::document).collect()))
+                if wanted.all {
+                    let words = ["agents", "--all", "--json"].map(str::to_owned).to_vec();
+                    return Ok(Course::Job(Work::Verb(words), Then::Answer));
+                }
+                Ok(self.of_sessions(wanted.fresh, |seen| json!(seen.documents)))
+            }
+            "agents.label" => {
+                let wanted = method.params::<Label>(params)?;
+                let (agents, form) = (Arc::clone(&self.agents), form.clone());
+                Ok(Course::Job(Work::call(move || agents.label(&wanted, &form)), Then::Look))
             }
             "list" if *form == Form::Action => {
                 let result = serde_json::to_value(self.listed(&method.params(params)?)).unwrap_or_default();
-                Ok(self.of_sessions(false, move |all| {
-                    let sessions: Vec<Value> = all.iter().map(seeds::session).collect();
+                Ok(self.of_sessions(false, move |seen| {
+                    let sessions: Vec<SessionInfo> = seen.sessions.iter().map(SessionInfo::from).collect();
                     json!({"result": result, "sessions": sessions})
                 }))
             }
@@ -133,13 +141,13 @@ impl Daemon {
     }
 
     /// What `then` makes of the sessions: at once of young ones, else after a look.
-    fn of_sessions(&self, fresh: bool, then: impl FnOnce(&[Session]) -> Value + Send + 'static) -> Course {
+    fn of_sessions(&self, fresh: bool, then: impl FnOnce(&Seen) -> Value + Send + 'static) -> Course {
         let now = Instant::now();
         if let Some(seen) = self.agents.young(if fresh { now } else { self.looked }) {
-            return Course::Answer(Reply::Value(then(&seen.sessions)));
+            return Course::Answer(Reply::Value(then(&seen)));
         }
         let agents = Arc::clone(&self.agents);
-        Course::Job(Work::call(move || Ok(then(&agents.look(now).sessions))), Then::Answer)
+        Course::Job(Work::call(move || Ok(then(&agents.look(now)))), Then::Answer)
     }
 
     fn status(&mut self) -> Value {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::methods::{METHODS, Method};
 use super::protocol::{Failure, Request};
+use crate::agents::ChangeDocument;
 use crate::model::Event;
 
 /// With this variable set, the documents are written instead of compared.
@@ -40,6 +41,7 @@ fn schema() -> Value {
         generator.subschema_for::<Request>(),
         generator.subschema_for::<Failure>(),
         generator.subschema_for::<Event>(),
+        generator.subschema_for::<ChangeDocument>(),
     ] {
         assert!(schema.get("$ref").is_some(), "{schema:?}");
     }
@@ -65,8 +67,8 @@ fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A request to the daemon of tsm",
-        "description": "What else there is, is defined below: Failure is the `error` of an answer, Event what a \
-            subscription tells.",
+        "description": "What else there is, is defined below: Failure is the `error` of an answer, Event and ChangeDocument \
+            what subscriptions tell.",
         "oneOf": calls,
         "$defs": generator.take_definitions(true),
     })

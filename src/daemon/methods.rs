@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::params::{
-    AgentsList, Clean, Cleanup, Command, Delete, Env, EnvFile, Events, Kill, KillPort, List, Logs, Nothing,
-    OneName, OneRef, Orphans, Port, Ports, Refs, Restart, Save, Scan, Send, Services, Shutdown, Start,
-    Startup, Validate,
+    AgentsList, Clean, Cleanup, Command, Delete, Env, EnvFile, Events, Kill, KillPort, Label, List, Logs,
+    Nothing, OneAgent, OneName, OneRef, Orphans, Port, Ports, Refs, Restart, Save, Scan, Send, Services,
+    Shutdown, Start, Startup, StopAgent, Validate,
 };
 use super::protocol::{Failure, code};
 
@@ -75,6 +75,10 @@ pub const METHODS: &[Method] = &[
     ),
     own::<Events>("events.subscribe", "each event as an `event` notification"),
     own::<AgentsList>("agents.list", "the sessions of coding agents, and which of them wait for their user"),
+    own::<Label>("agents.label", "what a session is called, as `tsm agents label`"),
+    verb::<OneAgent>("agents.explain", &["agents", "explain"], Some("ref"), "why its state is what it is"),
+    verb::<OneRef>("agents.switch", &["agents", "switch"], Some("ref"), "brings its pane or window forward"),
+    verb::<StopAgent>("agents.stop", &["agents", "stop"], Some("ref"), "ends the process of a session"),
     own::<Nothing>("agents.subscribe", "the sessions, then each change as an `agent` notification"),
     own::<Shutdown>("shutdown", "ends the daemon after the requests under way"),
     verb::<Refs>("info", &["info"], Some("refs"), "the details of processes"),

@@ -348,7 +348,7 @@ mod tests {
             (r#"{"id":1,"method":"ping","params":[1]}"#, "usage", code::PARAMS),
             (r#"{"command":7}"#, "usage", code::PARAMS),
             (r#"{"action":"stop","args":["web"]}"#, "usage", code::PARAMS),
-            (r#"{"action":"label","args":{"label":"x"}}"#, "usage", code::PARAMS),
+            (r#"{"action":"switch","args":{"label":"x"}}"#, "usage", code::PARAMS),
             (r#"{"action":"stop","args":{"refs":["web"]},"extra":1}"#, "usage", code::PARAMS),
         ] {
             let (form, failure) = read(frame.as_bytes()).unwrap_err();

@@ -17,6 +17,7 @@ use super::protocol::{Asked, Failure, Form, code};
 use super::registry::Registry;
 use super::server::{Server, Token};
 use super::subscriptions::Subscriptions;
+use crate::agents;
 use crate::error::{Error, Result};
 use crate::model::Happening;
 use crate::store::{Journal, Layout};
@@ -99,12 +100,12 @@ pub(super) struct Daemon {
 ///
 /// # Errors
 /// A conflict when another one runs; what of its files or sockets cannot be made.
-pub fn run(layout: &Layout, options: Options) -> Result<()> {
+pub fn run(layout: &Layout, options: Options, agents: agents::Config) -> Result<()> {
     let files = Files::claim(layout.daemon())?
         .ok_or_else(|| Error::conflict("the daemon runs already").hint("tsm daemon status"))?;
     layout.create()?;
     let _ = run::own_path();
-    let mut daemon = Daemon::prepare(layout, files, options)?;
+    let mut daemon = Daemon::prepare(layout, files, options, agents)?;
     if !options.no_startup {
         let words = ["startup", "--boot", "--json"].map(str::to_owned).to_vec();
         let ticket = Ticket { to: None, method: "startup", since: Instant::now(), then: Then::Answer };
@@ -121,7 +122,7 @@ pub fn run(layout: &Layout, options: Options) -> Result<()> {
 }
 
 impl Daemon {
-    fn prepare(layout: &Layout, files: Files, options: Options) -> Result<Self> {
+    fn prepare(layout: &Layout, files: Files, options: Options, config: agents::Config) -> Result<Self> {
         let signals =
             Signals::catch().map_err(|error| Error::io("catch signals for", layout.root(), &error))?;
         let (waker, woken) = wake::pair().map_err(|error| Error::io("wake", layout.root(), &error))?;
@@ -131,7 +132,7 @@ impl Daemon {
         let mut keeper = Keeper::remembering(layout);
         let first = keeper.scan(layout);
         let (tell, changes) = channel();
-        let agents = Arc::new(Agents::looked_at(layout, tell, waker.clone()));
+        let agents = Arc::new(Agents::looked_at(layout, config, tell, waker.clone()));
         let (say, said) = channel();
         for line in first {
             let _ = say.send(line);

@@ -1,27 +1,24 @@
-//! The requests of `vmuxd`, `{"action":"list|label|switch|stop","args":{…}}`: what they are called here, and its words for a
-//! session.
+//! The requests of `vmuxd`, `{"action":"list|label|switch|stop","args":{…}}`: what they are called here.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::agents;
 use super::protocol::{Failure, code};
-use crate::agents::Session;
 
 /// The method that an action is, and its parameters. What says nothing of agents is a method by its own name.
 ///
 /// # Errors
-/// When a session is to be switched to or labelled, and none is named.
+/// When a session is to be switched to, and none is named.
 pub(super) fn method(
     action: &str,
     mut args: Map<String, Value>,
 ) -> Result<(String, Map<String, Value>), Failure> {
     let named = args.contains_key("session_id") || args.contains_key("query");
     let name = match action {
-        "label" | "switch" if !named => {
-            let wanted = if action == "label" { "session_id" } else { "query" };
-            return Err(Failure::new(code::PARAMS, "usage", format!("{action}: missing field `{wanted}`")));
+        "label" => return Ok(("agents.label".into(), args)),
+        "switch" if !named => {
+            return Err(Failure::new(code::PARAMS, "usage", "switch: missing field `query`"));
         }
-        "label" | "switch" => format!("agents.{action}"),
+        "switch" => "agents.switch".into(),
         // Of a daemon that stops no process it was the end.
         "stop" if args.is_empty() => "shutdown".into(),
         "stop" if named => "agents.stop".into(),
@@ -33,30 +30,10 @@ pub(super) fn method(
     Ok((name, args))
 }
 
-/// A session in the words of `vmuxd`: what is unknown is an empty text, but for what it left out then.
-pub(super) fn session(session: &Session) -> Value {
-    let path = session.cwd.as_ref().map(|path| path.to_string_lossy());
-    let mut info = json!({
-        "pid": session.pid(),
-        "session_id": session.session_id.as_deref().unwrap_or_default(),
-        "cwd": path.unwrap_or_default(),
-        "git_branch": session.git_branch.as_deref().unwrap_or_default(),
-        "state": session.state,
-        "preview": session.preview.as_deref().unwrap_or_default(),
-        "workspace": session.workspace.as_deref().unwrap_or_default(),
-    });
-    if let Some(label) = &session.label {
-        info["label"] = label.as_str().into();
-    }
-    if let Some(since) = session.waiting_since_ms {
-        info["waiting_since"] = agents::time(since).into();
-    }
-    info
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn an_action_is_a_method_by_its_arguments() {
@@ -66,7 +43,7 @@ mod tests {
                 "label",
                 json!({"session_id": "a", "label": "b"}),
                 "agents.label",
-                json!({"ref": "a", "label": "b"}),
+                json!({"session_id": "a", "label": "b"}),
             ),
             ("switch", json!({"query": "a"}), "agents.switch", json!({"ref": "a"})),
             ("stop", json!({}), "shutdown", json!({})),
@@ -79,8 +56,6 @@ mod tests {
             let (name, got) = super::method(action, args).unwrap();
             assert_eq!((name.as_str(), Value::Object(got)), (method, params), "{action}");
         }
-        for action in ["label", "switch"] {
-            assert_eq!(super::method(action, Map::new()).unwrap_err().data.kind, "usage");
-        }
+        assert_eq!(super::method("switch", Map::new()).unwrap_err().data.kind, "usage");
     }
 }

@@ -3,13 +3,15 @@
 use std::io::{BufRead, BufReader};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::agents::{self, Changes, Seen};
+use super::agents::{Changes, Seen};
 use super::methods::Method;
 use super::params::Events;
 use super::protocol::{self, Failure, code};
 use super::server::{Server, Token};
+use crate::agents::ChangeDocument;
 use crate::model::Event;
 use crate::store::{Journal, Layout};
 use crate::sys::run;
@@ -37,6 +39,14 @@ enum What {
     Agents { look: u64 },
     /// The lines of a `tsm logs -f`.
     Logs { _stream: run::Stream, lines: Receiver<Value>, count: u64, ended: bool },
+}
+
+/// What a notification `agent` has.
+#[derive(Debug, Serialize)]
+struct AgentTold<'a> {
+    subscription: u64,
+    #[serde(flatten)]
+    change: &'a ChangeDocument,
 }
 
 /// All subscriptions.
@@ -96,8 +106,7 @@ impl Subscriptions {
     ) -> Result<Value, Failure> {
         self.full()?;
         let id = self.add(to, What::Agents { look: seen.number }, server);
-        let sessions: Vec<Value> = seen.sessions.iter().map(agents::document).collect();
-        Ok(json!({"subscription": id, "sessions": sessions}))
+        Ok(json!({"subscription": id, "sessions": seen.documents}))
     }
 
     /// Tells of what has changed of agents.
@@ -106,9 +115,8 @@ impl Subscriptions {
             let What::Agents { look } = one.what else { continue };
             // A look may have ended between the answer and this.
             for change in changes.all.iter().filter(|_| changes.number > look) {
-                let session = agents::document(&change.session);
-                let params = json!({"subscription": one.id, "change": change.what, "session": session});
-                server.send(one.to, &protocol::notification("agent", &params));
+                let told = AgentTold { subscription: one.id, change };
+                server.send(one.to, &protocol::notification("agent", &told));
             }
         }
         self.drop_gone(server);

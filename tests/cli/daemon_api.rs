@@ -180,9 +180,13 @@ const ACTS: [&str; 16] = [
 ];
 
 /// The daemon's own, each with tests of its own.
-const OWN: [&str; 8] = [
+const OWN: [&str; 12] = [
+    "agents.explain",
+    "agents.label",
     "agents.list",
+    "agents.stop",
     "agents.subscribe",
+    "agents.switch",
     "events.subscribe",
     "logs.subscribe",
     "metrics",

@@ -40,15 +40,8 @@ impl<'a> Looker<'a> {
     }
 
     fn with_table(context: &'a Context, all: bool) -> (Self, Option<Error>) {
-        let files = Files::of(&context.layout);
-        let (table, complaint) = AgentTable::load(context.settings.config_file("agents.toml").as_deref());
-        let watcher = Watcher::new(Config {
-            claude_dir: context.settings.claude_dir.clone(),
-            home: context.settings.home.clone(),
-            dir: files.path().to_owned(),
-            table,
-            elsewhere: all,
-        });
+        let (config, complaint) = config(context, all);
+        let (files, watcher) = (Files::of(&context.layout), Watcher::new(config));
         let register = Register::default();
         (
             Looker { context, files, watcher, register, all, quiet: false, complained: false, now_ms: 0 },
@@ -116,6 +109,19 @@ impl<'a> Looker<'a> {
         self.look();
         self.find(text)
     }
+}
+
+/// Whose agents are looked for, those of other homes too if `all`; and what is wrong with the user's table of agents.
+pub(in crate::cli) fn config(context: &Context, all: bool) -> (Config, Option<Error>) {
+    let (table, complaint) = AgentTable::load(context.settings.config_file("agents.toml").as_deref());
+    let config = Config {
+        claude_dir: context.settings.claude_dir.clone(),
+        home: context.settings.home.clone(),
+        dir: Files::of(&context.layout).path().to_owned(),
+        table,
+        elsewhere: all,
+    };
+    (config, complaint)
 }
 
 /// The tracked process that a session is, if `tsm start` started it.
