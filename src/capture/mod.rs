@@ -4,9 +4,11 @@
 //! Nothing is written below `TSM_DIR` before its secrets are masked.
 
 mod config;
+mod mask;
 mod refusal;
 mod session;
 
 pub use config::Config;
+pub use mask::{Masked, mask};
 pub use refusal::{Code, Refusal};
 pub use session::{Captured, Change, Message, Role, Saved};
