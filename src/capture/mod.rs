@@ -4,9 +4,17 @@
 //! Nothing is written below `TSM_DIR` before its secrets are masked.
 
 mod config;
+mod files;
+pub mod gitconfig;
+pub mod hook;
+pub mod install;
+pub mod installed;
 mod mask;
+pub mod pending;
 mod refusal;
+pub mod repo;
 mod session;
+pub mod uninstall;
 
 pub use config::Config;
 pub use mask::{Masked, mask};

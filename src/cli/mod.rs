@@ -3,6 +3,7 @@
 mod agents;
 mod api;
 mod boot;
+mod capture;
 mod cd;
 mod complete;
 mod completions;
@@ -109,6 +110,7 @@ enum Verb {
     Save(save::Args),
     Patterns(patterns::Args),
     Import(import::Args),
+    Capture(capture::Args),
     Socket(socket::Args),
     Ipc(socket::IpcArgs),
     Repl(repl::Args),
@@ -139,6 +141,12 @@ pub fn main() -> ExitCode {
                 && words.next().is_none() =>
         {
             return agents::hook();
+        }
+        // Nor must a commit, which waits for it.
+        Some(word) if word == "capture" => {
+            if let Some(code) = capture::commit::main(words) {
+                return code;
+            }
         }
         _ => {}
     }
@@ -221,6 +229,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<u8> {
         Verb::Save(args) => save::run(context, &args),
         Verb::Patterns(args) => patterns::run(context, &args),
         Verb::Import(args) => import::run(context, &args),
+        Verb::Capture(args) => capture::run(context, &args),
         Verb::Socket(args) => socket::run(context, &args),
         Verb::Ipc(args) => socket::ipc(context, &args),
         Verb::Repl(_) => return repl::run(context),

@@ -29,6 +29,8 @@ pub(super) struct Settings {
     pub(super) claude_dir: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`.
     pub(super) runtime_dir: Option<PathBuf>,
+    /// `GIT_DIR`, as git sets it for a hook.
+    pub(super) git_dir: Option<PathBuf>,
     /// `PATH`.
     pub(super) path: Option<OsString>,
     /// `TSM_NONINTERACTIVE` is set: never ask, never wait on its own account.
@@ -87,6 +89,7 @@ impl Settings {
             config_home: absolute("XDG_CONFIG_HOME"),
             claude_dir: var("CLAUDE_CONFIG_DIR").map(PathBuf::from),
             runtime_dir: absolute("XDG_RUNTIME_DIR"),
+            git_dir: var("GIT_DIR").map(PathBuf::from),
             path: var("PATH"),
             noninteractive: var("TSM_NONINTERACTIVE").is_some(),
             shell: var("SHELL").map(PathBuf::from),

@@ -44,6 +44,7 @@ pub(super) const ENVIRONMENT: &[Entry] = &[
     ),
     ("CLAUDE_CONFIG_DIR", "Where Claude Code keeps its sessions; ~/.claude unless it is set."),
     ("XDG_RUNTIME_DIR", "Where the user's service manager and its bus are reached."),
+    ("GIT_DIR", "The repository of the commit, as git says it to the hook of tsm capture install."),
     ("PATH", "Where programs are looked for; tsm daemon enable gives it to the unit."),
     (
         "TMUX, TMUX_TMPDIR, I3SOCK, SWAYSOCK, DISPLAY, XAUTHORITY",
@@ -78,6 +79,8 @@ pub(super) const FILES: &[Entry] = &[
     ("$TSM_DIR/agents/labels.json", "What sessions of coding agents are called."),
     ("$TSM_DIR/repl_history", "The lines that were typed in tsm repl."),
     ("~/.config/tsm/agents.toml", "More coding agents, and other names of those that are built in."),
+    ("$TSM_DIR/capture/installed.json", "Where tsm capture is installed, and since when."),
+    (".prompts/TIME-COMMIT.json", "In a working tree: what was said to coding agents for a commit."),
     ("env/NAME.env", "In the directory of a process: the environment that --env NAME means."),
 ];
 

@@ -1,0 +1,85 @@
+//! `tsm capture commit`: what the post-commit hook calls. It says nothing, never fails, and keeps no commit waiting.
+//!
+//! This process reads which commit it is, and starts a worker in a session of its own; that one notes the commit on the disk
+//! and goes on with the work. It is waited for until the note is on the disk, but never longer than [`PATIENCE`]: a disk
+//! that is slow or full, a directory that cannot be written and a daemon that hangs are no business of the commit.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::capture::pending::Pending;
+use crate::capture::repo;
+use crate::cli::settings::Settings;
+use crate::store::Layout;
+use crate::sys::{clock, fd, poll, run, spawn};
+
+/// How long a commit waits for the disk.
+const PATIENCE: Duration = Duration::from_millis(60);
+
+/// Where the worker says that the commit is noted.
+const NOTED: RawFd = 3;
+
+/// The hidden verbs of `tsm capture`; `None` for any other word.
+pub(in crate::cli) fn main(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let verb = words.next()?;
+    if verb == "commit" {
+        let since = words.next().and_then(|word| word.to_str()?.parse().ok());
+        let _ = commit(since.unwrap_or(0));
+        return Some(ExitCode::SUCCESS);
+    }
+    if verb == "work" {
+        let _ = work(words.next());
+        return Some(ExitCode::SUCCESS);
+    }
+    None
+}
+
+/// Sees the commit and hands it to a worker.
+fn commit(since_ms: u64) -> Option<()> {
+    let settings = Settings::read().ok()?;
+    let dir = std::env::current_dir().ok()?;
+    let pending = Pending::see(&dir, settings.git_dir.as_deref(), clock::wall_ms(), since_ms)?;
+    let noted = start(&pending).is_some_and(|mut pipe| {
+        let mut byte = [0];
+        // Silence is a slow disk, or a worker that waits for a processor: it goes on by itself.
+        !poll::readable(&pipe, Some(PATIENCE)).unwrap_or(false) || matches!(pipe.read(&mut byte), Ok(1))
+    });
+    if !noted {
+        // No worker, or one that was killed: at least it is known that there is something to do.
+        let _ = pending.record(&Layout::new(settings.root));
+    }
+    Some(())
+}
+
+/// Starts the worker; what becomes readable when the commit is noted, or the worker has ended.
+fn start(pending: &Pending) -> Option<File> {
+    let program = run::own_path().ok()?;
+    let order = serde_json::to_string(pending).ok()?;
+    let argv = [OsString::from("tsm"), "capture".into(), "work".into(), order.into()];
+    let null = File::options().read(true).write(true).open("/dev/null").ok()?;
+    let (ours, theirs) = fd::pipe().ok()?;
+    let fds: [BorrowedFd<'_>; 4] = [null.as_fd(), null.as_fd(), null.as_fd(), theirs.as_fd()];
+    spawn::Command { program, argv: &argv, env: &repo::environment(), fds: &fds }.spawn().ok()?;
+    Some(File::from(ours))
+}
+
+/// The worker: notes the commit, and keeps the conversations of all commits that are noted.
+fn work(order: Option<OsString>) -> Option<()> {
+    // Git, its caller, and a lock that its caller holds must not live as long as this.
+    fd::close_from(NOTED + 1);
+    let settings = Settings::read().ok()?;
+    let layout = Layout::new(settings.root);
+    // A directory that was left can be removed, and its disk unmounted.
+    let _ = std::env::set_current_dir("/");
+    let pending: Option<Pending> = order.and_then(|order| serde_json::from_str(order.to_str()?).ok());
+    // Closed without a word it says that it could not be noted.
+    let told = fd::inherited(NOTED).map(File::from);
+    if pending.is_some_and(|pending| pending.record(&layout).is_ok()) {
+        let _ = told.ok()?.write_all(b".");
+    }
+    Some(())
+}

@@ -1,0 +1,148 @@
+//! Repositories for tests: a real git, with a home directory and a configuration of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+use super::kit::{Ran, User, run};
+
+/// A working tree of a user.
+pub(crate) struct Repo<'a> {
+    pub(crate) user: &'a User,
+    pub(crate) dir: PathBuf,
+}
+
+impl User {
+    /// A new repository at this path of the home directory.
+    pub(crate) fn repo(&self, path: &str) -> Repo<'_> {
+        let config = self.home().join(".gitconfig");
+        if !config.exists() {
+            fs::write(
+                config,
+                "[user]\n\tname = Ann Other\n\temail = ann@example.org\n[init]\n\tdefaultBranch = main\n",
+            )
+            .unwrap();
+        }
+        let dir = self.home().join(path);
+        fs::create_dir_all(&dir).unwrap();
+        let repo = Repo { user: self, dir };
+        repo.git(&["init", "-q"]);
+        repo
+    }
+}
+
+impl Repo<'_> {
+    /// A program that runs in the working tree.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = self.user.command(program);
+        command.env("GIT_CONFIG_NOSYSTEM", "1").current_dir(&self.dir);
+        command
+    }
+
+    /// Runs git, whatever becomes of it.
+    pub(crate) fn try_git(&self, words: &[&str]) -> Ran {
+        let mut command = self.command("git");
+        command.args(words);
+        run(command)
+    }
+
+    /// What git prints, without the last line feed.
+    #[track_caller]
+    pub(crate) fn git(&self, words: &[&str]) -> String {
+        self.try_git(words).code(0).stdout.trim_end_matches('\n').to_owned()
+    }
+
+    /// Writes a file of the working tree.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.dir.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Writes a file, commits it with this subject, and returns the commit's name.
+    #[track_caller]
+    pub(crate) fn commit(&self, path: &str, subject: &str) -> String {
+        self.write(path, &format!("{subject}\n"));
+        self.git(&["add", path]);
+        self.git(&["commit", "-q", "-m", subject]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// A hook that somebody else has made, below the working tree.
+    pub(crate) fn hook(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.dir.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // By another process: one that this one has open for writing could not be executed.
+        let mut sh = self.command("sh");
+        sh.args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""]).arg(&path).arg(text);
+        run(sh).code(0);
+        path
+    }
+
+    /// Runs `tsm` in the working tree.
+    pub(crate) fn try_tsm(&self, words: &[&str]) -> Ran {
+        let mut command = self.command(env!("CARGO_BIN_EXE_tsm"));
+        command.args(words);
+        run(command)
+    }
+
+    /// Runs `tsm`, which must succeed.
+    #[track_caller]
+    pub(crate) fn tsm(&self, words: &[&str]) -> Ran {
+        self.try_tsm(words).code(0)
+    }
+
+    /// What `tsm … --json` prints.
+    #[track_caller]
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
+        let ran = self.tsm(&[words, &["--json"]].concat());
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|why| panic!("{why}: {ran:?}"))
+    }
+
+    /// The commits that are noted, as the hook has seen them.
+    pub(crate) fn noted(&self) -> Vec<String> {
+        let dir = self.user.tsm_dir().join("capture/pending");
+        let names = fs::read_dir(dir).into_iter().flatten().flatten();
+        let names = names.map(|item| item.file_name().into_string().unwrap());
+        names.filter(|name| !name.starts_with('.')).collect()
+    }
+}
+
+/// True when the hook has seen a new commit and told of it.
+pub(crate) fn is_captured(repo: &Repo<'_>) -> bool {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    // Empty commits of one second in two repositories would be one and the same.
+    let subject = format!("probe {}", NEXT.fetch_add(1, Ordering::Relaxed));
+    repo.git(&["commit", "-q", "--allow-empty", "-m", &subject]);
+    let commit = repo.git(&["rev-parse", "HEAD"]);
+    // The commit has waited for it.
+    let noted = repo.noted();
+    noted.iter().any(|name| name.starts_with(&commit))
+}
+
+/// Every file below a directory, with its mode and content; a link with what it says.
+pub(crate) fn tree(dir: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let mut all = BTreeMap::new();
+    let mut rest = vec![dir.to_owned()];
+    while let Some(dir) = rest.pop() {
+        for item in fs::read_dir(&dir).unwrap().flatten() {
+            let path = item.path();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            let content = if meta.is_symlink() {
+                fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
+            } else if meta.is_dir() {
+                rest.push(path.clone());
+                Vec::new()
+            } else {
+                fs::read(&path).unwrap()
+            };
+            all.insert(path, (meta.permissions().mode(), content));
+        }
+    }
+    all
+}
