@@ -3,16 +3,20 @@
 //! Knows agents' transcripts and git; no managed process, supervisor or verb of theirs knows that this module exists.
 //! Nothing is written below `TSM_DIR` before its secrets are masked.
 
+pub mod blame;
 mod config;
 mod files;
 pub mod gitconfig;
+pub mod history;
 pub mod hook;
 pub mod install;
 pub mod installed;
 mod mask;
 pub mod pending;
+pub mod record;
 mod refusal;
 pub mod repo;
+pub mod search;
 mod session;
 pub mod uninstall;
 
