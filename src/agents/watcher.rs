@@ -9,7 +9,7 @@ use super::discover::{AgentProcess, Discovery};
 use super::table::{Adapter, AgentTable};
 use super::{AgentState, Session, Source};
 use crate::inspect::{self, Repository, Table};
-use crate::model::Identity;
+use crate::model::{Identity, Pid};
 use crate::sys::process;
 use crate::sys::sockets::{self, Listener};
 
@@ -94,6 +94,17 @@ impl Watcher {
         self.add_states(&mut sessions, &found, &children, clock, now_ms);
         sessions.sort_by_key(|one| (one.state, one.since_ms.is_none(), one.since_ms, one.pid()));
         sessions
+    }
+
+    /// The session that the process `pid` runs in, with its state at `now_ms`; none outside of every agent. Looks at what
+    /// is above `pid` and at nothing else, so memory and ports are not those of the session's tree.
+    pub fn session_of(&mut self, pid: Pid, now_ms: u64) -> Option<Session> {
+        let found = self.discovery.session_of(pid)?;
+        let clock = process::clock();
+        let mut session = self.outside(&found, &Table::default(), clock, now_ms);
+        let only = (std::slice::from_mut(&mut session), std::slice::from_ref(&found));
+        self.add_states(only.0, only.1, &[Children::default()], clock, now_ms);
+        Some(session)
     }
 
     /// How many sessions the last look found that belong to another home.

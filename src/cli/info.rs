@@ -217,6 +217,10 @@ fn print(context: &Context, one: &Details<'_>) -> Result<()> {
         (Some(policy), Some(most)) => format!("policy {policy}, at most {most} in a row"),
     };
     field("restarts", &format!("{} ({policy})", view.restarts))?;
+    if let Some(by) = &view.started_by {
+        let ended = if by.alive { "" } else { ", which has ended" };
+        field("started by", &format!("{}{ended}", by.starter))?;
+    }
     if let Some(bound) = &one.ends_with {
         field("ends with", &bound.shown)?;
     }

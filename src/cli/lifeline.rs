@@ -1,12 +1,23 @@
-//! Binding a process to the life of another one: of a shell, or of this very `tsm`.
+//! Binding a process to the life of another one: of a shell, an agent, or of this very `tsm`.
 
 use super::context::Context;
+use crate::agents::Session;
 use crate::error::{Error, Result};
 use crate::model::{Lifeline, Pid, Spec};
 use crate::sys::{boot, process, user};
 
-/// The option as it stands in a spec: part of "the same process?".
-pub(super) const OPTION: &str = "--with-shell=";
+/// What a process can be bound to by an option, and that option as it stands in a spec: part of "the same process?".
+pub(super) const OPTIONS: [(&str, &str); 2] = [("shell", "--with-shell="), ("agent", "--with-agent=")];
+
+/// The option that binds to a `shell` or an `agent`.
+fn option_of(what: &str) -> Option<&'static str> {
+    OPTIONS.iter().find(|(bound, _)| *bound == what).map(|(_, option)| *option)
+}
+
+/// True for an option that only says what a process is bound to.
+pub(super) fn is_option(option: &str) -> bool {
+    OPTIONS.iter().any(|(_, known)| *known == option)
+}
 
 /// The shell that `tsm` was typed in: what the shell function says, else the parent of this process.
 ///
@@ -25,6 +36,26 @@ pub(super) fn shell(context: &Context) -> Result<Lifeline> {
     of(pid, "shell").ok_or_else(|| {
         Error::failed(format!("--with-shell: PID {pid} has ended already, or belongs to another user"))
             .hint("tsm start without --with-shell")
+    })
+}
+
+/// The agent from inside of which `tsm` was called.
+///
+/// # Errors
+/// Usage when there is none.
+pub(super) fn agent(session: Option<&Session>) -> Result<Lifeline> {
+    let session = session.ok_or_else(|| {
+        Error::usage(
+            "--with-agent needs a coding agent that tsm was started from; there is none above this process",
+        )
+        .hint("tsm start without --with-agent; tsm agents lists those that run")
+    })?;
+    Ok(Lifeline {
+        identity: session.identity,
+        boot_id: boot::id(),
+        what: "agent".into(),
+        // Its short name may be that of an interpreter, or a version.
+        program: session.agent.clone(),
     })
 }
 
@@ -61,14 +92,16 @@ pub(super) fn lives(lifeline: &Lifeline) -> bool {
 pub(super) fn rebind(context: &Context, spec: &mut Spec, asked: Option<&Lifeline>) {
     if let Some(asked) = asked {
         spec.lifeline = Some(asked.clone());
-        if asked.what == "shell" && !spec.options.iter().any(|option| option == OPTION) {
-            spec.options.push(OPTION.to_owned());
+        if let Some(option) = option_of(&asked.what) {
+            spec.options.retain(|given| !is_option(given));
+            spec.options.push(option.to_owned());
         }
     } else if let Some(gone) = spec.lifeline.take_if(|bound| !lives(bound)) {
-        spec.options.retain(|option| option != OPTION);
+        spec.options.retain(|given| !is_option(given));
         // Whoever started it for the time of a command has not asked for that time again.
-        if gone.what == "shell" {
-            context.output.remark(&format!("{gone} has ended: {} is bound to no shell any more", spec.name));
+        if option_of(&gone.what).is_some() {
+            let (name, what) = (&spec.name, gone.holder());
+            context.output.remark(&format!("{gone} has ended: {name} is bound to no {what} any more"));
         }
     }
 }

@@ -38,6 +38,7 @@ mod services;
 mod settings;
 mod socket;
 mod start;
+mod starter;
 mod startup;
 mod stop;
 mod usage;

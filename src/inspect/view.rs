@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::marks::tree_of;
+use super::started::{self, StartedBy};
 use super::{Marks, Table, ports_by_process, usage};
 use crate::control::client::Client;
 use crate::control::message::{Request, StatusReply};
@@ -62,6 +63,9 @@ pub struct View {
     pub exit: Option<Exit>,
     /// Why the state is what it is, or what the program says of itself.
     pub note: Option<String>,
+    /// The session of an agent from inside of which it was started.
+    #[serde(rename = "agent")]
+    pub started_by: Option<StartedBy>,
     /// The process directory.
     #[serde(skip)]
     pub dir: ProcessDir,
@@ -120,6 +124,7 @@ fn from_files(layout: &Layout, entry: Entry, boot_id: &str) -> View {
         run: 0,
         exit: None,
         note: None,
+        started_by: None,
         main: None,
         record: None,
         tree: Vec::new(),
@@ -138,6 +143,7 @@ impl View {
         self.id = Some(status.id);
         self.kind = status.kind;
         self.port = status.port;
+        self.started_by = status.started_by.clone().map(StartedBy::from);
         self.env_file = status.env_file.as_ref().map(|path| path.to_string_lossy().into_owned());
         self.cwd = status.cwd.to_string_lossy().into_owned();
         self.command.clone_from(&status.command);
@@ -166,6 +172,7 @@ impl View {
             self.id = Some(spec.id);
             self.kind = spec.kind;
             self.port = spec.port;
+            self.started_by = spec.started_by.map(StartedBy::from);
             self.env_file = spec.env_file.as_ref().map(|file| file.path.to_string_lossy().into_owned());
             self.cwd = spec.dir.to_string_lossy().into_owned();
             self.command = spec.command;
@@ -339,6 +346,7 @@ pub fn verify(layout: &Layout, views: &mut [View]) {
             view.supervisor_pid = None;
         }
     }
+    started::look(views);
     join_ports(views);
 }
 

@@ -9,6 +9,7 @@ mod name;
 mod policy;
 pub mod secret;
 mod spec;
+mod starter;
 mod state;
 mod status;
 
@@ -20,6 +21,7 @@ pub use lifeline::Lifeline;
 pub use name::{Name, NameError};
 pub use policy::{LogLimit, Policy, RestartPolicy, StopSignal};
 pub use spec::{EnvFile, EnvSource, EnvVar, Function, Origin, Reason, Spec};
+pub use starter::Starter;
 pub use state::State;
 pub use status::{Killed, Status};
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Lifeline, Name, Policy, SCHEMA};
+use super::{Kind, Lifeline, Name, Policy, SCHEMA, Starter};
 
 /// Everything needed to run a process again, but no environment value that was not typed as a setting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Spec {
     /// The process whose end ends this one.
     #[serde(default)]
     pub lifeline: Option<Lifeline>,
+    /// From inside of what it was started last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<Starter>,
     /// Why each value of the plan was chosen.
     #[serde(default)]
     pub reasons: Vec<Reason>,

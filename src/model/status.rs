@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, Identity, Kind, Name, SCHEMA, State};
+use super::{Exit, Identity, Kind, Name, SCHEMA, Starter, State};
 
 /// A process that did not end by itself when it was asked to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Status {
     pub env_file: Option<PathBuf>,
     /// The planned port.
     pub port: Option<u16>,
+    /// From inside of what it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<Starter>,
     /// The log that is being written.
     pub log_path: PathBuf,
     /// The state as the supervisor knows it.

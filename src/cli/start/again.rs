@@ -3,13 +3,13 @@
 use super::ports::Free;
 use super::reserve::{lock_of, ran, runtime_lock, take_over};
 use super::{
-    Begun, Context, TRIES, World, directory, doubt_patterns, feedback, launch, reserve, services,
+    Begun, By, Context, TRIES, World, directory, doubt_patterns, feedback, launch, reserve, services,
     user_patterns,
 };
 use crate::cli::lifeline;
 use crate::error::{Error, Result, plain};
 use crate::inspect::{View, glance, view};
-use crate::model::{EnvVar, Lifeline, Origin, Policy, Spec, State};
+use crate::model::{EnvVar, Origin, Policy, Spec, State};
 use crate::plan::{self, EnvAsk, Facts, Holder, Ports as _, Request, ServiceAsk, ShellCode};
 use crate::store;
 use crate::supervisor::{Order, environment};
@@ -28,11 +28,11 @@ pub(crate) fn again_in(
         .ok_or_else(|| Error::conflict(format!("{} was started by somebody else meanwhile", view.name)))
 }
 
-/// Starts the tracked process `view` again in the environment of this process, bound to `asked` if that is given.
+/// Starts the tracked process `view` again in the environment of this process, for `by`.
 ///
 /// # Errors
 /// As [`try_again`]; a conflict, too, when others start or delete it all the time.
-pub(super) fn start_again(context: &Context, view: &View, asked: Option<&Lifeline>) -> Result<Begun> {
+pub(super) fn start_again(context: &Context, view: &View, by: &By) -> Result<Begun> {
     let env = environment::captured(std::env::vars_os());
     let mut now = Some(view.clone());
     for _ in 0..TRIES {
@@ -45,7 +45,7 @@ pub(super) fn start_again(context: &Context, view: &View, asked: Option<&Lifelin
             feedback::outlast(&view)?;
         } else if view.status.live() {
             return Ok(Begun::Already(Box::new(view)));
-        } else if let Some(pid) = try_again(context, &view, view.restarts, &env, asked)? {
+        } else if let Some(pid) = try_again(context, &view, view.restarts, &env, Some(by))? {
             return Ok(Begun::Started(view.name, pid));
         }
         now = self::view(&context.layout, &view.name);
@@ -54,7 +54,8 @@ pub(super) fn start_again(context: &Context, view: &View, asked: Option<&Lifelin
         .hint("tsm list all, and try again"))
 }
 
-/// Starts `view` again in the environment `env`; none when somebody else has started it meanwhile.
+/// Starts `view` again in the environment `env`, for `by` or whoever started it before; none when somebody else has
+/// started it meanwhile.
 ///
 /// # Errors
 /// A conflict when its port is taken meanwhile; why the program does not run, with everything as it was.
@@ -63,11 +64,14 @@ fn try_again(
     view: &View,
     restarts: u32,
     env: &[environment::Var],
-    asked: Option<&Lifeline>,
+    by: Option<&By>,
 ) -> Result<Option<i32>> {
     let before = store::read_spec(&view.dir).required(&view.dir.spec())?;
     let mut spec = respecified(context, &before)?;
-    lifeline::rebind(context, &mut spec, asked);
+    lifeline::rebind(context, &mut spec, by.and_then(|by| by.lifeline.as_ref()));
+    if let Some(by) = by {
+        spec.started_by.clone_from(&by.starter);
+    }
     for (name, setting) in &spec.env_vars {
         if *setting == EnvVar::Secret && !env.iter().any(|(key, _)| key == name.as_str()) {
             context.output.remark(&format!(

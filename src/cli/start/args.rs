@@ -62,6 +62,9 @@ pub(crate) struct Args {
     /// End it when this shell ends; without the shell function, when the caller of tsm ends.
     #[arg(long)]
     pub(super) with_shell: bool,
+    /// End it when the coding agent ends that tsm was called from.
+    #[arg(long, conflicts_with = "with_shell")]
+    pub(super) with_agent: bool,
     /// Return when it is ready, or fail with its last lines; 30 seconds unless said otherwise.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = parse_seconds, conflicts_with = "no_wait")]
@@ -130,7 +133,8 @@ pub(super) fn options(args: &Args) -> Vec<String> {
         let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
         add("--env-var", Some(if is_secret(name, value) { name.to_owned() } else { setting.clone() }));
     }
-    // The last one: it comes and goes with the shells that the process is bound to.
-    all.extend(args.with_shell.then(|| lifeline::OPTION.to_owned()));
+    // The last one: it comes and goes with the shells and agents that the process is bound to.
+    let bound = [args.with_shell, args.with_agent].into_iter().zip(lifeline::OPTIONS);
+    all.extend(bound.filter(|(given, _)| *given).map(|(_, (_, option))| option.to_owned()));
     all
 }

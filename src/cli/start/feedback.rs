@@ -64,10 +64,9 @@ pub(crate) fn bound(context: &Context, view: &View, asked: Option<&Lifeline>) {
         (Some(now), asked) if asked.is_none_or(|asked| asked.identity != now.identity) => {
             context.output.remark(&format!("it ends with {now}"));
         }
-        (None, Some(_)) => {
-            context
-                .output
-                .advise("it is bound to no shell", &format!("tsm stop {}, and start it again", view.name));
+        (None, Some(asked)) => {
+            let what = format!("it is bound to no {}", asked.holder());
+            context.output.advise(&what, &format!("tsm stop {}, and start it again", view.name));
         }
         _ => {}
     }

@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
-use super::{lifeline, services};
+use super::{lifeline, services, starter};
 use crate::envfile;
 use crate::error::{Error, Result};
 use crate::inspect::{View, glance, view};
-use crate::model::{EnvVar, Lifeline, Name, Origin, Policy, State};
+use crate::model::{EnvVar, Lifeline, Name, Origin, Policy, Starter, State};
 use crate::plan::{self, EnvAsk, Request, ServiceAsk, ShellCode};
 use crate::service::Definition;
 use crate::supervisor::{Order, environment, launch};
@@ -51,14 +51,29 @@ pub(super) struct Ask {
     options: Vec<String>,
     /// What the user should hear of the definition.
     remarks: Vec<String>,
+    /// Who starts it.
+    by: By,
+}
+
+/// Who starts a process, as far as it matters to that process.
+#[derive(Clone, Debug, Default)]
+struct By {
     /// What it is bound to.
     lifeline: Option<Lifeline>,
+    /// From inside of what it is started.
+    starter: Option<Starter>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     let code = code::handed_over(args.shell_fd)?;
     let patience = Patience::of(context, args.wait, args.no_wait);
-    let lifeline = args.with_shell.then(|| lifeline::shell(context)).transpose()?;
+    let session = starter::session(context);
+    let lifeline = match (args.with_shell, args.with_agent) {
+        (true, _) => Some(lifeline::shell(context)?),
+        (false, true) => Some(lifeline::agent(session.as_ref())?),
+        (false, false) => None,
+    };
+    let by = By { lifeline, starter: session.map(starter::starter) };
     let asked_dir = args.dir.as_ref().map(|dir| directory(context, dir)).transpose()?;
     // With options a command is meant, and here is one.
     let called = matches!(args.words.as_slice(), [word] if code.has(word)) && !options(args).is_empty();
@@ -67,8 +82,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         if args.dry_run && !view.status.live() {
             return dry_run_again(context, &view, args.json);
         }
-        let begun = again::start_again(context, &view, lifeline.as_ref())?;
-        return tell(context, args, begun, lifeline.as_ref(), patience);
+        let begun = again::start_again(context, &view, &by)?;
+        return tell(context, args, begun, by.lifeline.as_ref(), patience);
     }
     let here = match &asked_dir {
         Some(dir) => dir.clone(),
@@ -87,9 +102,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     if args.dry_run {
         return dry_run(context, &ask, args.json, &say);
     }
-    ask.lifeline.clone_from(&lifeline);
+    ask.by.clone_from(&by);
     let begun = begin(context, &ask, &say)?;
-    tell(context, args, begun, lifeline.as_ref(), patience)
+    tell(context, args, begun, by.lifeline.as_ref(), patience)
 }
 
 fn tell(
@@ -157,7 +172,7 @@ fn tracked(context: &Context, args: &Args) -> Result<Option<View>> {
 /// Usage for an option that a process which is only started again cannot have.
 fn refuse_options(args: &Args, view: &View) -> Result<()> {
     let mut given = options(args);
-    given.retain(|option| option != lifeline::OPTION);
+    given.retain(|option| !lifeline::is_option(option));
     given.extend(args.dir.is_some().then(|| "--dir".to_owned()));
     match given.first().map(|option| option.split('=').next().unwrap_or_default()) {
         None => Ok(()),
@@ -292,7 +307,16 @@ impl Ask {
             reload: base.reload,
         };
         let options = options(args);
-        Ok(Ask { request, policy, env_vars, secrets, origin, options, remarks: Vec::new(), lifeline: None })
+        Ok(Ask {
+            request,
+            policy,
+            env_vars,
+            secrets,
+            origin,
+            options,
+            remarks: Vec::new(),
+            by: By::default(),
+        })
     }
 }
 

@@ -203,7 +203,8 @@ fn spec(ask: &Ask, plan: Plan, script: Option<&Script>, id: u32) -> Spec {
         origin: ask.origin.clone(),
         options: ask.options.clone(),
         policy: ask.policy.clone(),
-        lifeline: ask.lifeline.clone(),
+        lifeline: ask.by.lifeline.clone(),
+        started_by: ask.by.starter.clone(),
         reasons: plan.reasons,
         created_ms: clock::wall_ms(),
     }
@@ -306,6 +307,7 @@ fn beginning(status: Status, spec: &Spec) -> Status {
         cwd: spec.dir.clone(),
         env_file: spec.env_file.as_ref().map(|file| file.path.clone()),
         port: spec.port,
+        started_by: spec.started_by.clone(),
         state: State::Starting,
         main: None,
         supervisor: None,

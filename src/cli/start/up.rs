@@ -1,7 +1,7 @@
 //! Seeing to it that what a ref means runs, for the time of a command.
 
 use super::again::start_again;
-use super::{Args, Ask, Begun, Context, begin, directory, services};
+use super::{Args, Ask, Begun, By, Context, begin, directory, services, starter};
 use crate::error::{Error, Kind, Result};
 use crate::inspect::View;
 use crate::model::{Lifeline, Name, Origin};
@@ -18,7 +18,7 @@ pub(crate) fn up(context: &Context, text: &str, lifeline: &Lifeline) -> Result<B
     let found = context.find_one(text);
     match definition(context, text)? {
         None => match found {
-            Ok(view) => start_again(context, &view, Some(lifeline)),
+            Ok(view) => start_again(context, &view, &by(context, lifeline)),
             Err(error) if error.kind() == Kind::NotFound && error.message().contains("no such process") => {
                 let hint = error.hint_text().unwrap_or("tsm list all").to_owned();
                 Err(Error::not_found(format!("no such process or service: {text}")).hint(hint))
@@ -57,6 +57,10 @@ fn start_service(context: &Context, definition: &Definition, lifeline: &Lifeline
         None => context.current_dir()?,
     };
     let mut ask = Ask::of_service(context, &Args::default(), definition, None, here)?;
-    ask.lifeline = Some(lifeline.clone());
+    ask.by = by(context, lifeline);
     begin(context, &ask, &|text| context.output.remark(text))
+}
+
+fn by(context: &Context, lifeline: &Lifeline) -> By {
+    By { lifeline: Some(lifeline.clone()), starter: starter::session(context).map(starter::starter) }
 }

@@ -19,6 +19,7 @@ impl Supervisor {
             cwd: self.spec.dir.clone(),
             env_file: self.spec.env_file.as_ref().map(|file| file.path.clone()),
             port: self.spec.port,
+            started_by: self.spec.started_by.clone(),
             log_path: self.layout.log(&self.spec.name),
             state: self.machine.state(),
             main: self.main,

@@ -1,0 +1,150 @@
+//! What an agent has started: it is remembered, and `--with-agent` ends with it.
+
+use serde_json::{Value, json};
+
+use crate::agents_kit::{Agent, start};
+use crate::kit::{User, eventually, is_alive, kill, run, text};
+
+const TSM: &str = env!("CARGO_BIN_EXE_tsm");
+
+/// What an agent's shell command printed: its exit code, standard output and error together.
+fn says(user: &User, agent: &mut Agent, args: &str) -> (i32, String) {
+    let file = user.cwd().join(".said");
+    let code = agent.run(&format!("'{TSM}' {args} >'{}' 2>&1 </dev/null", file.display()));
+    (code, text(&file))
+}
+
+/// Has an agent start `sleep` under a name.
+fn starts(user: &User, agent: &mut Agent, options: &str, name: &str) {
+    let (code, said) = says(user, agent, &format!("start {options} --name {name} sleep 1000"));
+    assert!(code == 0 && said.starts_with(&format!("Started: {name} ")), "{code}: {said}");
+    user.until_state(name, "online");
+}
+
+#[test]
+fn what_was_started_by_an_agent_says_so() {
+    let user = User::new();
+    let mut agent = user.claude();
+    let (pid, cwd) = (agent.pid(), user.cwd());
+    starts(&user, &mut agent, "", "one");
+    user.ok(&["start", "--name", "free", "sleep", "1000"]);
+    let by = |alive: bool| json!(["claude", pid, cwd, alive]);
+    let said = |value: &Value| {
+        let agent = &value["agent"];
+        if agent.is_null() {
+            Value::Null
+        } else {
+            json!(["what", "pid", "cwd", "alive"].map(|key| &agent[key]))
+        }
+    };
+    let agent_of = |name: &str| said(&user.view(name));
+    assert_eq!(agent_of("one"), by(true));
+    assert_eq!(said(&user.json(&["info", "one"])), by(true));
+    assert_eq!((&agent_of("free"), &user.json(&["info", "free"])["agent"]), (&Value::Null, &Value::Null));
+    user.ok(&["info", "one"]).says(&format!("  started by  claude (PID {pid})\n"));
+    assert!(!user.ok(&["info", "free"]).stdout.contains("started by"));
+    // A restart keeps it, from anywhere and after a crash; a start again is the work of who does it.
+    user.ok(&["restart", "one"]);
+    user.ok(&["restart", "--update-env", "one"]);
+    assert_eq!(agent_of("one"), by(true));
+    kill(user.pid("one"), "KILL");
+    eventually("it is started again", || user.view("one")["restarts"] == 3);
+    assert_eq!(agent_of("one"), by(true));
+    user.ok(&["stop", "one"]);
+    assert_eq!(agent_of("one"), by(true));
+    user.ok(&["start", "one"]);
+    assert_eq!(agent_of("one"), Value::Null);
+    user.ok(&["stop", "one", "free"]);
+    let (code, _) = says(&user, &mut agent, "start free");
+    assert_eq!((code, agent_of("free")), (0, by(true)));
+    // Not bound to it: it stays when the agent ends.
+    let left = user.pid("free");
+    let was = by(false);
+    let shown = format!("  started by  claude (PID {pid}), which has ended\n");
+    agent.kill();
+    assert_eq!(agent_of("free"), was);
+    user.ok(&["info", "free"]).says(&shown);
+    assert!(is_alive(left));
+}
+
+#[test]
+fn an_outer_agent_and_not_its_sub_agent_is_what_started_it() {
+    let user = User::new();
+    let claude = user.agent_program("claude").display().to_string();
+    let mut outer = user.claude();
+    // Below the agent runs another one, whose child starts it.
+    let inner = format!("!\"{TSM}\" start --name deep sleep 1000 >/dev/null 2>&1; kill -KILL $PPID");
+    outer.run(&format!("echo '{inner}' | '{claude}' -p x"));
+    assert_eq!(user.view("deep")["agent"]["pid"], outer.pid());
+    // One of another home is nobody that this user knows.
+    let other = User::new();
+    let mut command = user.command(user.agent_program("claude"));
+    command.env("HOME", other.home());
+    let mut foreign = start(command);
+    let line =
+        format!("HOME='{}' '{TSM}' start --name away sleep 1000 >/dev/null 2>&1", user.home().display());
+    assert_eq!(foreign.run(&line), 0);
+    assert_eq!(user.view("away")["agent"], Value::Null);
+}
+
+#[test]
+fn it_ends_with_the_agent_that_started_it_however_that_ends() {
+    let user = User::new();
+    let mut agent = user.claude();
+    starts(&user, &mut agent, "--with-agent", "one");
+    starts(&user, &mut agent, "--with-agent", "two");
+    starts(&user, &mut agent, "", "free");
+    let pids = ["one", "two"].map(|name| user.pid(name));
+    assert_eq!(
+        user.json(&["info", "one"])["ends_with"],
+        json!({"what": "agent", "pid": agent.pid(), "alive": true})
+    );
+    user.ok(&["info", "one"]).says(&format!("  ends with   claude (PID {})\n", agent.pid()));
+    // A restart keeps the tie.
+    user.ok(&["restart", "two"]);
+    let gone = agent.pid();
+    kill(gone, "KILL");
+    for name in ["one", "two"] {
+        user.until_state(name, "stopped");
+        assert_eq!(user.view(name)["note"], format!("ended with its agent (PID {gone})"));
+    }
+    assert!(!is_alive(pids[0]));
+    user.until_state("free", "online");
+    drop(agent);
+
+    // A start without the option sets it free; one from another agent binds it anew.
+    user.ok(&["start", "one"])
+        .complains(&format!("claude (PID {gone}) has ended: one is bound to no agent any more"));
+    let mut next = user.claude();
+    let (code, said) = says(&user, &mut next, "start --with-agent one");
+    assert!(
+        code == 0 && said.contains("Already running") && said.contains("it is bound to no agent"),
+        "{said}"
+    );
+    user.ok(&["stop", "one"]);
+    let (code, said) = says(&user, &mut next, "start --with-agent one");
+    assert!(code == 0 && said.contains("Started: one"), "{said}");
+    // The same command with and without the option are two.
+    let (code, _) = says(&user, &mut next, "start --with-agent --name one sleep 1000");
+    assert_eq!(code, 0);
+    let (code, _) = says(&user, &mut next, "start --name one sleep 1000");
+    assert_eq!(code, 6);
+    user.ok(&["start", "one"]).complains(&format!("it ends with claude (PID {})", next.pid()));
+    next.kill();
+    user.until_state("one", "stopped");
+}
+
+#[test]
+fn outside_of_an_agent_there_is_nothing_to_be_bound_to() {
+    let user = User::new();
+    user.tsm(&["start", "--with-agent", "--name", "x", "sleep", "1000"])
+        .code(2)
+        .complains("--with-agent needs a coding agent that tsm was started from")
+        .complains("try: tsm start without --with-agent");
+    user.tsm(&["start", "--with-agent", "--with-shell", "sleep", "1000"]).code(2);
+    assert_eq!(user.json(&["list", "all"]), json!([]));
+    // A shell script that is called claude is none.
+    let script =
+        user.program("bin/claude", &format!("#!/bin/sh\n'{TSM}' start --with-agent --name x sleep 1000\n"));
+    run(user.command(script)).code(2);
+}
