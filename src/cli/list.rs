@@ -5,8 +5,8 @@ use std::mem::ManuallyDrop;
 use serde::Serialize;
 
 use super::context::Context;
-use super::{agents, services};
-use crate::error::Result;
+use super::{agents, by_agent, services};
+use crate::error::{Error, Result};
 use crate::inspect::View;
 use crate::model::{Killed, State};
 use crate::render::table::{Cell, Column, Table};
@@ -18,12 +18,15 @@ use crate::render::{human, style};
 /// `running` (the default) is everything that is or should be up, `all` adds what was stopped or has ended, `available`
 /// shows the service definitions.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  tsm list --json | jq '.[].name'")]
+#[command(after_help = "Examples:\n  tsm list --json | jq '.[].name'\n  tsm list --by-agent")]
 pub(super) struct Args {
     /// What to show: running, available or all.
     #[arg(value_enum, default_value_t = What::Running, hide_default_value = true)]
     what: What,
-    /// Print a JSON array.
+    /// Group them by the coding agent from inside of which they were started.
+    #[arg(long)]
+    by_agent: bool,
+    /// Print a JSON array; with --by-agent one of the groups.
     #[arg(long)]
     json: bool,
 }
@@ -50,6 +53,10 @@ const COLUMNS: [Column; 11] = [
 ];
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
+    if args.what == What::Available && args.by_agent {
+        return Err(Error::usage("--by-agent is for processes, and a service that is available is none")
+            .hint("tsm list all --by-agent"));
+    }
     if args.what == What::Available {
         return services::list(context, args.json);
     }
@@ -58,6 +65,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     let hidden = everything.iter().filter(|view| !view.status.listed()).count();
     let shown: Vec<&View> =
         everything.iter().filter(|view| args.what == What::All || view.status.listed()).collect();
+    if args.json && args.by_agent {
+        return context.output.json(&by_agent::groups(context, &shown));
+    }
     if args.json {
         return context.output.json(&shown);
     }
@@ -74,8 +84,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         return Ok(());
     }
     let mut table = Table::new(&COLUMNS);
-    for view in &shown {
-        table.row(cells(view));
+    if args.by_agent {
+        for group in by_agent::groups(context, &shown) {
+            table.heading(&group.title());
+            for view in &group.processes {
+                table.row(cells(view));
+            }
+        }
+    } else {
+        for view in &shown {
+            table.row(cells(view));
+        }
     }
     context.output.table(&table)?;
     for view in &shown {

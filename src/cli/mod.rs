@@ -3,6 +3,7 @@
 mod agents;
 mod api;
 mod boot;
+mod by_agent;
 mod capture;
 mod cd;
 mod complete;

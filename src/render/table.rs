@@ -108,6 +108,8 @@ pub struct Table {
     /// The text of all cells, one behind the other: a table of a thousand rows needs no thousand allocations.
     text: String,
     cells: Vec<Held>,
+    /// Lines between the rows, each with how many rows stand above it.
+    headings: Vec<(usize, String)>,
 }
 
 #[derive(Debug)]
@@ -120,7 +122,8 @@ struct Held {
 impl Table {
     /// A table of these columns, without rows.
     pub fn new(columns: &[Column]) -> Self {
-        let mut made = Table { columns: columns.to_vec(), text: String::new(), cells: Vec::new() };
+        let mut made =
+            Table { columns: columns.to_vec(), text: String::new(), cells: Vec::new(), headings: Vec::new() };
         made.row(columns.iter().map(|column| Cell::new(column.title).styled(style::TITLE)));
         made
     }
@@ -138,6 +141,12 @@ impl Table {
         }
     }
 
+    /// Adds a line that is no row: what the rows behind it have in common.
+    pub fn heading(&mut self, text: &str) {
+        let above = self.cells.len() / self.columns.len().max(1);
+        self.headings.push((above, sanitize::text(text).into_owned()));
+    }
+
     /// True when it has no rows.
     pub fn is_empty(&self) -> bool {
         self.cells.len() <= self.columns.len()
@@ -149,7 +158,17 @@ impl Table {
         let Some(last) = widths.iter().rposition(Option::is_some) else { return Ok(()) };
         let mut lines = String::with_capacity(self.text.len() * 2 + self.cells.len() * GAP * 4);
         let skip = usize::from(!look.header);
-        for row in self.cells.chunks_exact(self.columns.len()).skip(skip) {
+        let mut headings = self.headings.iter().peekable();
+        for (above, row) in self.cells.chunks_exact(self.columns.len()).enumerate().skip(skip) {
+            while let Some((_, text)) = headings.next_if(|(place, _)| *place <= above) {
+                let style = if look.color { style::TITLE } else { style::PLAIN };
+                let room = look.width.unwrap_or(usize::MAX);
+                let (text, _) = match width(text) {
+                    full if full > room => shorten(text, full, room, Cut::End),
+                    full => (Cow::Borrowed(text.as_str()), full),
+                };
+                let _ = writeln!(lines, "{style}{text}{style:#}");
+            }
             for (index, (cell, column)) in row.iter().zip(&self.columns).enumerate() {
                 let Some(room) = widths[index] else { continue };
                 let text = &self.text[cell.text.clone()];

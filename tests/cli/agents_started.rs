@@ -1,4 +1,6 @@
-//! What an agent has started: it is remembered, and `--with-agent` ends with it.
+//! What an agent has started: it is remembered, `list --by-agent` groups by it, and `--with-agent` ends with it.
+
+use std::fs;
 
 use serde_json::{Value, json};
 
@@ -85,6 +87,60 @@ fn an_outer_agent_and_not_its_sub_agent_is_what_started_it() {
         format!("HOME='{}' '{TSM}' start --name away sleep 1000 >/dev/null 2>&1", user.home().display());
     assert_eq!(foreign.run(&line), 0);
     assert_eq!(user.view("away")["agent"], Value::Null);
+}
+
+#[test]
+fn a_list_by_agent_has_a_group_for_each() {
+    let user = User::new();
+    let (mut first, mut second, mut third) =
+        (user.claude(), user.claude(), user.agent("codex", &user.cwd(), &[]));
+    let boot = text("/proc/sys/kernel/random/boot_id".as_ref()).trim().to_owned();
+    let named = format!("process:{}:{}:{boot}", first.pid(), first.proc_start());
+    let labels = user.tsm_dir().join("agents/labels.json");
+    fs::create_dir_all(labels.parent().unwrap()).unwrap();
+    fs::write(&labels, json!({ &named: "the cart" }).to_string()).unwrap();
+    starts(&user, &mut first, "", "a");
+    user.ok(&["start", "--name", "free", "sleep", "1000"]);
+    starts(&user, &mut second, "", "b");
+    starts(&user, &mut first, "", "c");
+    starts(&user, &mut third, "", "d");
+    let rows = || -> Vec<String> {
+        let ran = user.ok(&["list", "--by-agent"]);
+        let is_row = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit());
+        let shown = |line: &str| {
+            if is_row(&line) { line.split_whitespace().nth(1).unwrap().to_owned() } else { line.to_owned() }
+        };
+        ran.stdout.lines().map(|line| shown(line.trim_start())).skip(1).collect()
+    };
+    let (one, two, three) = (first.pid(), second.pid(), third.pid());
+    let cart = format!("claude the cart (PID {one})");
+    let short = format!("claude (PID {two})");
+    let codex = format!("codex (PID {three})");
+    assert_eq!(rows(), [&cart, "a", "c", &short, "b", &codex, "d", "no agent", "free"]);
+    let groups = user.json(&["list", "--by-agent"]);
+    assert_eq!(
+        (
+            &groups[0]["label"],
+            &groups[0]["agent"]["pid"],
+            &groups[0]["processes"][1]["name"],
+            &groups[3]["agent"]
+        ),
+        (&json!("the cart"), &json!(one), &json!("c"), &Value::Null)
+    );
+    // Ended ones are told from what runs now.
+    first.kill();
+    second.kill();
+    let cart = format!("claude (PID {one}, ended)");
+    let short = format!("claude (PID {two}, ended)");
+    assert_eq!(rows(), [&cart, "a", "c", &short, "b", &codex, "d", "no agent", "free"]);
+    // The number of the PID now means another process.
+    let status = user.process_dir("d").join("status.json");
+    let mut changed: Value = serde_json::from_str(&text(&status)).unwrap();
+    let began = changed["started_by"]["identity"]["start"].as_u64().unwrap();
+    changed["started_by"]["identity"]["start"] = json!(began + 1);
+    fs::write(&status, changed.to_string()).unwrap();
+    assert!(rows().contains(&format!("codex (PID {three}, ended)")));
+    user.tsm(&["list", "--by-agent", "available"]).code(2).complains("try: tsm list all --by-agent");
 }
 
 #[test]
