@@ -13,6 +13,7 @@ mod labels;
 pub mod refs;
 mod register;
 mod session;
+pub mod settings;
 pub mod switch;
 mod table;
 pub mod waiting;

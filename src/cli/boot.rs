@@ -137,7 +137,7 @@ pub(super) fn job(context: &Context) -> Result<Job> {
 }
 
 /// This program: by the path that PATH has for it, which stays when a new version comes, else by its own.
-fn program() -> Result<PathBuf> {
+pub(super) fn program() -> Result<PathBuf> {
     let exe = std::env::current_exe()
         .map_err(|error| Error::failed(format!("no path of this program: {}", plain(&error))))?;
     let found = which::which("tsm").ok().filter(|found| found.is_absolute() && is_same(found, &exe));

@@ -3,6 +3,7 @@
 //! Pure: everything that is known about the terminal and the environment is passed in.
 
 pub mod boot;
+pub mod diff;
 pub mod error;
 pub mod human;
 pub mod json;

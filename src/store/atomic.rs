@@ -1,7 +1,8 @@
 //! Writing a file so that every reader sees the old content or the new one, never a part.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tempfile::{NamedTempFile, PersistError};
@@ -42,6 +43,31 @@ pub fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> Result<()
     })
 }
 
+/// Replaces a file that is its user's own: only if it still holds `before` (`None`: is not there), and with the mode `mode`.
+///
+/// # Errors
+/// As [`write`]; a conflict when it has changed, and what somebody else wrote stays.
+pub fn replace(path: &Path, before: Option<&[u8]>, bytes: &[u8], mode: u32) -> Result<()> {
+    let mut changed = false;
+    let placed = place(path, bytes, Durability::Synced, |fresh| {
+        changed = std::fs::read(path).ok().as_deref() != before;
+        let allowed = if changed {
+            Err(std::io::Error::other("changed"))
+        } else {
+            fresh.as_file().set_permissions(Permissions::from_mode(mode))
+        };
+        match allowed {
+            Err(error) => Err(PersistError { error, file: fresh }),
+            Ok(()) if before.is_none() => fresh.persist_noclobber(path),
+            Ok(()) => fresh.persist(path),
+        }
+    });
+    if changed {
+        return Err(Error::conflict(format!("{} was changed by somebody else just now", path.display())));
+    }
+    placed
+}
+
 fn place(
     path: &Path,
     bytes: &[u8],
@@ -65,7 +91,6 @@ fn place(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_write_replaces_the_whole_file_is_private_and_leaves_nothing_else() {
@@ -88,6 +113,22 @@ mod tests {
         assert_eq!(error.kind(), crate::error::Kind::Conflict);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "first");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_somebody_else_has_changed_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        replace(&path, None, b"first", 0o640).unwrap();
+        replace(&path, Some(b"first"), b"second", 0o640).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        for before in [None, Some(&b"first"[..])] {
+            let error = replace(&path, before, b"third", 0o600).unwrap_err();
+            assert_eq!(error.kind(), crate::error::Kind::Conflict);
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "second");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

@@ -9,7 +9,7 @@ mod layout;
 mod ports;
 mod record;
 
-pub use atomic::{Durability, UNFINISHED, write, write_new};
+pub use atomic::{Durability, UNFINISHED, replace, write, write_new};
 pub use entry::{Entry, entries, entry};
 pub use journal::{Journal, record};
 pub use layout::{DaemonFiles, Layout, ProcessDir, create_dir};

@@ -6,6 +6,7 @@ mod agents_find;
 mod agents_hooks;
 mod agents_i3;
 mod agents_kit;
+mod agents_settings;
 mod agents_started;
 mod agents_switch;
 mod api;

@@ -55,7 +55,7 @@ fn check(user: &User, path: &[&str], pages: &BTreeMap<String, String>, checked: 
         *checked += 1;
     }
     for verb in verbs {
-        let named = format!("{}\\-{verb}(1)", [&["tsm"], path].concat().join("\\-"));
+        let named = format!("{}\\-{}(1)", [&["tsm"], path].concat().join("\\-"), verb.replace('-', "\\-"));
         assert!(page.contains(&named), "{name} does not name {verb}");
         check(user, &[path, &[verb.as_str()]].concat(), pages, checked);
     }

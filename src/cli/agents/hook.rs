@@ -20,6 +20,14 @@ use crate::render::{human, sanitize};
 use crate::store::{self, Durability, Layout};
 use crate::sys::{clock, poll};
 
+/// Note what Claude Code tells of a session.
+///
+/// It runs this with an event on standard input, once `tsm agents install-hooks` has put that into its settings. Nothing is
+/// printed, and the exit code is 0 whatever happens; what went wrong is in `TSM_DIR/agents/hook.log`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  tsm agents install-hooks")]
+pub(super) struct Args {}
+
 /// How much of an event is kept, in bytes: its names stand at its beginning. The rest is read and dropped, because Claude
 /// Code would fail to write it.
 const KEPT: usize = 256 << 10;

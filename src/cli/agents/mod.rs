@@ -3,6 +3,7 @@
 mod explain;
 mod footer;
 mod hook;
+mod install;
 mod label;
 mod list;
 mod looker;
@@ -16,6 +17,8 @@ use crate::error::Result;
 
 pub(super) use footer::remark;
 pub(super) use hook::main as hook;
+pub(super) use install::usual as settings_file;
+pub(super) use looker::Looker;
 pub(super) use looker::{Looker, config};
 
 /// Show the coding agents that run, and which of them wait for you.
@@ -47,6 +50,10 @@ enum What {
     Wait(wait::Args),
     Stop(stop::Args),
     Switch(switch::Args),
+    InstallHooks(install::InstallArgs),
+    RemoveHooks(install::RemoveArgs),
+    #[command(hide = true)]
+    Hook(hook::Args),
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
@@ -57,5 +64,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         Some(What::Wait(args)) => wait::run(context, args),
         Some(What::Stop(args)) => stop::run(context, args),
         Some(What::Switch(args)) => switch::run(context, args),
+        Some(What::InstallHooks(args)) => install::install(context, args),
+        Some(What::RemoveHooks(args)) => install::remove(context, args),
+        Some(What::Hook(_)) => {
+            hook::main();
+            Ok(())
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Each concern is a file: facts that are gathered, and a pure function from facts to findings.
 
+mod agents;
 mod definitions;
 mod dependencies;
 mod disk;
@@ -43,7 +44,7 @@ fn sections(context: &Context) -> Vec<Section> {
     let root = Path::new("/");
     let variables = environment::Facts::gather(context);
     let section = |title, findings| Section { title, findings };
-    vec![
+    let mut all = vec![
         section("Core Environment", environment::core(&variables)),
         section("TSM Runtime Variables", environment::runtime(&variables)),
         section("Dependencies", dependencies::findings(&dependencies::Facts::gather())),
@@ -57,5 +58,10 @@ fn sections(context: &Context) -> Vec<Section> {
         section("Shell Integration", shell::findings(&shell::Facts::gather())),
         section("Logout", logout::findings(&logout::Facts::gather(root))),
         section("Disk Space", disk::findings(&disk::Facts::gather(context))),
-    ]
+    ];
+    let hooks = agents::findings(context);
+    if !hooks.is_empty() {
+        all.push(section("Agents", hooks));
+    }
+    all
 }
