@@ -177,9 +177,20 @@ impl<'a> Desk<'a> {
 
     /// `tsm agents switch`, as from outside of it: nothing but the runtime directory says where it is.
     fn switch(&self, pid: &str) -> Command {
-        let mut command = self.user.tsm_command(&["agents", "switch", pid, "--json"]);
+        self.tsm(&["agents", "switch", pid, "--json"])
+    }
+
+    fn tsm(&self, words: &[&str]) -> Command {
+        let mut command = self.user.tsm_command(words);
         command.envs(self.vars.iter().filter(|(name, _)| *name == "XDG_RUNTIME_DIR").cloned());
         command
+    }
+
+    /// The workspace of a session in `tsm agents --json`.
+    fn workspace(&self, pid: &str) -> Value {
+        let all: Value = serde_json::from_str(&run(self.tsm(&["agents", "--json"])).code(0).stdout).unwrap();
+        let one = all.as_array().unwrap().iter().find(|one| one["pid"].to_string() == pid);
+        one.unwrap_or_else(|| panic!("no {pid} in {all:#}"))["workspace"].clone()
     }
 
     fn switched(&self, pid: &str) -> Value {
@@ -221,6 +232,10 @@ fn i3_shows_the_workspace_and_the_window_of_a_session() {
     desk.opens("2: web", "xterm", "beside it", "exec sleep 1000");
     desk.opens("1", "xterm", "elsewhere", "exec sleep 1000");
     let asks = pid(&user, "asks");
+    assert_eq!(desk.workspace(&asks), "2: web");
+    let mut explain = desk.tsm(&["agents", "explain", "2: web"]);
+    explain.env("DISPLAY", ":none");
+    run(explain).code(0).says("workspace     2: web");
     let said = desk.switched(&asks);
     assert_eq!(
         (&said["by"], &said["place"], &said["workspace"]),
@@ -249,6 +264,7 @@ fn i3_shows_the_terminal_of_a_tmux_together_with_the_pane() {
     desk.opens("3", "xterm", "tmux", &attach);
     desk.opens("1", "xterm", "elsewhere", "exec sleep 1000");
     let asks = pid(&user, "asks");
+    assert_eq!(desk.workspace(&asks), "3");
     let said = desk.switched(&asks);
     assert_eq!(
         (&said["by"], &said["place"], &said["workspace"]),
@@ -285,12 +301,14 @@ fn sway_shows_the_window_and_of_several_of_one_program_none_that_may_be_wrong() 
     }
     let first = pid(&user, "first");
     let refused = run(desk.switch(&first)).code(6).complains("foot shows several windows");
+    assert_eq!(desk.workspace(&first), Value::Null);
     let refused = refused.complains("\"first\" on workspace 4").complains("\"second\" on workspace 5");
     assert_eq!(refused.stdout, "");
     assert_eq!(desk.seen().0, "5", "nothing was changed");
     // On the same workspace, that one is certain.
     desk.says(&["move", "container", "to", "workspace", "4"]);
     desk.goes_to("1");
+    assert_eq!(desk.workspace(&first), "4");
     let said = desk.switched(&first);
     assert_eq!(said["workspace"], "4");
     assert!(said["remark"].as_str().unwrap().contains("several windows"), "{said}");

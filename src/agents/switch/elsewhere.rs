@@ -23,7 +23,7 @@ pub(super) fn why_not(pid: Pid, chain: &Chain, environments: &[Environment], tro
             format!("zellij attach{name}"),
         )
     } else if tty.is_none() {
-        ("it has no terminal: it runs in the background".into(), "tsm agents explain REF".into())
+        ("it has no terminal: it runs in the background".into(), format!("tsm agents explain {pid}"))
     } else if parent(&["sshd", "sshd-session"]) {
         (format!("it sits at {}, the terminal of an ssh connection", tty.unwrap_or_default()), tmux_hint())
     } else if let Some(console) = tty.and_then(|tty| tty.strip_prefix("tty")?.parse::<u32>().ok()) {

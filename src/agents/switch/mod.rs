@@ -10,6 +10,7 @@ mod i3;
 mod talk;
 mod tmux;
 mod window;
+mod workspaces;
 mod x11;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use environment::{Environment, VARIABLES};
+pub use workspaces::Workspaces;
 
 use crate::error::{Error, Result};
 use crate::model::Pid;
@@ -72,33 +74,6 @@ pub struct Switched {
 /// Failed: why it cannot, with what its user can do as the hint.
 pub fn switch(pid: Pid, caller: Option<Pid>, ours: &Environment) -> Result<Switched> {
     bring(pid, caller.map(Chain::of).as_ref(), ours, DEEPEST)
-}
-
-/// The names of the workspaces of i3 or sway on which these processes are seen.
-///
-/// Without such a window manager this costs the look into a directory; with one, two questions to it, and one program for
-/// each server of tmux that one of them sits in.
-pub fn workspaces(pids: &[Pid], ours: &Environment) -> Vec<Option<String>> {
-    let environments: Vec<Environment> =
-        std::iter::once(ours.clone()).chain(pids.iter().map(|pid| Environment::of(*pid))).collect();
-    let desk = Desk::at(&environments);
-    if desk.managers.is_empty() {
-        return vec![None; pids.len()];
-    }
-    let chains: Vec<Chain> = pids.iter().map(|pid| Chain::of(*pid)).collect();
-    let servers: Vec<tmux::Server> = if chains.iter().any(|chain| chain.servers().next().is_some()) {
-        let sockets = tmux::sockets(&chains, &environments);
-        sockets.iter().filter_map(|socket| tmux::Server::at(socket, ours).ok()).collect()
-    } else {
-        Vec::new()
-    };
-    chains
-        .iter()
-        .map(|chain| {
-            let outer = servers.iter().find_map(|server| server.seen_by(chain)).map(Chain::of);
-            desk.workspace(outer.as_ref().unwrap_or(chain))
-        })
-        .collect()
 }
 
 fn bring(pid: Pid, caller: Option<&Chain>, ours: &Environment, depth: usize) -> Result<Switched> {

@@ -109,9 +109,10 @@ impl Server {
         find(&self.panes, chain).is_some()
     }
 
-    /// The process of the terminal that shows the pane of a process: where that is seen, or was last.
+    /// The process of the terminal that shows the session with the pane of a process.
     pub(super) fn seen_by(&self, chain: &Chain) -> Option<Pid> {
-        Pid::new(plan(&self.panes, &self.clients, find(&self.panes, chain)?, None)?.client?.pid)
+        let Plan { pane, client, .. } = plan(&self.panes, &self.clients, find(&self.panes, chain)?, None)?;
+        Pid::new(client.filter(|client| client.session == pane.session)?.pid)
     }
 
     /// Brings the pane of a process forward, for the caller if that sits in this server as well.

@@ -50,6 +50,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     fact("session", session.session_id.clone());
     fact("directory", session.cwd.as_ref().map(|path| path.display().to_string()));
     fact("conversation", session.transcript.as_ref().map(|path| path.display().to_string()));
+    fact("workspace", session.workspace.clone());
     fact("managed as", managed);
     if !session.evidence.is_empty() {
         lines.push("what was looked at:".into());

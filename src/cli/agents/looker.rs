@@ -1,5 +1,6 @@
 //! Looks at the sessions as the verbs see them: with their labels, in their order, and noted for the prompt.
 
+use crate::agents::switch::Workspaces;
 use crate::agents::{
     self, AgentTable, Change, Config, Document, Files, Labels, Register, Session, Watcher, refs,
 };
@@ -14,6 +15,7 @@ pub(in crate::cli) struct Looker<'a> {
     files: Files,
     watcher: Watcher,
     register: Register,
+    workspaces: Workspaces,
     /// Those of other homes are shown as well.
     all: bool,
     /// Nothing is said and nothing written.
@@ -42,9 +44,19 @@ impl<'a> Looker<'a> {
     fn with_table(context: &'a Context, all: bool) -> (Self, Option<Error>) {
         let (config, complaint) = config(context, all);
         let (files, watcher) = (Files::of(&context.layout), Watcher::new(config));
-        let register = Register::default();
+        let (register, workspaces) = (Register::default(), Workspaces::default());
         (
-            Looker { context, files, watcher, register, all, quiet: false, complained: false, now_ms: 0 },
+            Looker {
+                context,
+                files,
+                watcher,
+                register,
+                workspaces,
+                all,
+                quiet: false,
+                complained: false,
+                now_ms: 0,
+            },
             complaint,
         )
     }
@@ -60,6 +72,9 @@ impl<'a> Looker<'a> {
                     self.context.output.remark(&format!("no labels are shown: {}", error.message()));
                 }
             }
+        }
+        if !self.quiet {
+            self.workspaces.note(&mut sessions, &self.context.settings.seat, self.now_ms);
         }
         let changes = self.register.update(sessions, self.now_ms);
         if !self.all && !self.quiet {

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
+use super::looker::Looker;
 use crate::agents::switch::{self, By, Switched};
 use crate::cli::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Pid;
 use crate::render::shell_quote;
-use crate::sys::process;
 
 /// Bring the terminal of a session forward.
 ///
@@ -20,9 +20,12 @@ use crate::sys::process;
     Exit codes: 0 it is there, or selected in a tmux that nobody looks at; 1 it cannot be brought forward;\n  \
     4 no such session; 6 several sessions or windows come into question")]
 pub(super) struct Args {
-    /// A label, the beginning of a session ID, a PID, or a project.
-    #[arg(value_name = "REF")]
-    session: String,
+    /// A label, session ID, PID, project, workspace, or a part that only one has.
+    #[arg(value_name = "AGENT")]
+    agent: String,
+    /// Look at those of other homes as well.
+    #[arg(long)]
+    all: bool,
     /// Print a JSON object.
     #[arg(long)]
     json: bool,
@@ -32,18 +35,19 @@ pub(super) struct Args {
 #[derive(Debug, Serialize)]
 struct Document {
     pid: Pid,
+    session_id: Option<String>,
+    label: Option<String>,
     #[serde(flatten)]
     switched: Switched,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
-    let none = || Error::not_found(format!("no such session: {}", args.session)).hint("tsm agents");
-    let pid: Pid = args.session.parse().ok().and_then(Pid::new).ok_or_else(none)?;
-    process::read(pid).ok_or_else(none)?;
+    let session = Looker::new(context, args.all).look_for(&args.agent)?;
     let caller = Pid::new(std::process::id() as i32);
-    let switched = switch::switch(pid, caller, &context.settings.seat)?;
+    let switched = switch::switch(session.pid(), caller, &context.settings.seat)?;
     if args.json {
-        return context.output.json(&Document { pid, switched });
+        let (pid, session_id, label) = (session.pid(), session.session_id, session.label);
+        return context.output.json(&Document { pid, session_id, label, switched });
     }
     let Switched { by, place, workspace, attach, remark } = switched;
     let workspace = workspace.filter(|_| by == By::Tmux);
