@@ -189,7 +189,7 @@ impl<'a> Desk<'a> {
     /// The workspace of a session in `tsm agents --json`.
     fn workspace(&self, pid: &str) -> Value {
         let all: Value = serde_json::from_str(&run(self.tsm(&["agents", "--json"])).code(0).stdout).unwrap();
-        let one = all.as_array().unwrap().iter().find(|one| one["pid"].to_string() == pid);
+        let one = all.as_array().unwrap().iter().find(|one| one["pid"] == pid.parse::<i32>().unwrap());
         one.unwrap_or_else(|| panic!("no {pid} in {all:#}"))["workspace"].clone()
     }
 
@@ -247,6 +247,18 @@ fn i3_shows_the_workspace_and_the_window_of_a_session() {
     desk.goes_to("1");
     assert_eq!(desk.switched(&asks)["workspace"], Value::Null);
     desk.until_seen("1", "asks");
+
+    // What fills the screen gives way.
+    desk.says(&["[title=\"^asks$\"] move container to workspace 2: web, floating disable"]);
+    desk.goes_to("2: web");
+    desk.says(&["[title=\"^beside it$\"] focus"]);
+    desk.says(&["fullscreen", "enable"]);
+    desk.switched(&asks);
+    desk.until_seen("2: web", "asks");
+    desk.says(&["[title=\"^elsewhere$\"] focus, fullscreen enable global"]);
+    desk.until_seen("1", "elsewhere");
+    desk.switched(&asks);
+    desk.until_seen("2: web", "asks");
 
     // i3 stands still: the user of the verb does not.
     kill(desk.manager.pid(), "STOP");

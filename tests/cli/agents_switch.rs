@@ -130,25 +130,25 @@ fn switch_in(tmux: &Tmux<'_>, pane: &str, pid: &str) -> Ran {
 #[test]
 fn the_pane_comes_forward_before_who_is_attached() {
     let user = User::new();
-    let Some(tmux) = Tmux::new(&user, "one two/tmux.sock", "my work", "sh") else { return };
-    tmux.say(&["new-window", "-d", "-t", "my work:", &agent(&user, "left")]);
-    tmux.say(&["split-window", "-d", "-t", "my work:1", &agent(&user, "right")]);
+    let Some(tmux) = Tmux::new(&user, "one two/tmux.sock", "my wörk", "sh") else { return };
+    tmux.say(&["new-window", "-d", "-t", "my wörk:", &agent(&user, "left")]);
+    tmux.say(&["split-window", "-d", "-t", "my wörk:1", &agent(&user, "right")]);
     let (left, right) = (pid(&user, "left"), pid(&user, "right"));
-    let _terminal = tmux.attach("my work");
-    assert_eq!(tmux.seen(), ["my work:0.0"]);
+    let _terminal = tmux.attach("my wörk");
+    assert_eq!(tmux.seen(), ["my wörk:0.0"]);
 
     let said = switch(&user, &right);
     assert_eq!(said["pid"].to_string(), right);
-    assert_eq!((&said["by"], &said["place"]), (&json!("tmux"), &json!("my work:1.1")), "{said}");
+    assert_eq!((&said["by"], &said["place"]), (&json!("tmux"), &json!("my wörk:1.1")), "{said}");
     assert_eq!((&said["attach"], &said["workspace"]), (&Value::Null, &Value::Null));
-    assert_eq!(tmux.seen(), ["my work:1.1"]);
-    user.ok(&["agents", "switch", &left]).says("tmux: my work:1.0\n");
-    assert_eq!(tmux.seen(), ["my work:1.0"]);
+    assert_eq!(tmux.seen(), ["my wörk:1.1"]);
+    user.ok(&["agents", "switch", &left]).says("tmux: my wörk:1.0\n");
+    assert_eq!(tmux.seen(), ["my wörk:1.0"]);
 
     // A pane that fills the window gives way, and the window goes on to be filled by one pane.
     let zoomed =
-        || tmux.say(&["display-message", "-p", "-t", "my work:1", "#{window_zoomed_flag} #{pane_index}"]);
-    tmux.say(&["resize-pane", "-Z", "-t", "my work:1.0"]);
+        || tmux.say(&["display-message", "-p", "-t", "my wörk:1", "#{window_zoomed_flag} #{pane_index}"]);
+    tmux.say(&["resize-pane", "-Z", "-t", "my wörk:1.0"]);
     assert_eq!(zoomed(), "1 0");
     switch(&user, &right);
     assert_eq!(zoomed(), "1 1");

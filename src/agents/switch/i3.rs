@@ -340,4 +340,47 @@ mod tests {
         );
         assert_eq!(tree.focused(), Some(94_714_893_095_520));
     }
+
+    /// A window manager that answers each command with `outcome`, and has the focus elsewhere for ever.
+    fn stubborn(socket: &Path, outcome: &'static str) {
+        let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+        std::thread::spawn(move || {
+            // One connection to look, one to give the focus.
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = [0; HEADER];
+                while stream.read_exact(&mut head).is_ok() {
+                    let length = u32::from_ne_bytes(head[6..10].try_into().unwrap());
+                    let kind = u32::from_ne_bytes(head[10..].try_into().unwrap());
+                    stream.read_exact(&mut vec![0; length as usize]).unwrap();
+                    let reply = match kind {
+                        RUN_COMMAND => outcome,
+                        GET_VERSION => r#"{"variant": "sway"}"#,
+                        _ => {
+                            r#"{"id": 1, "nodes": [{"id": 2, "pid": 20, "name": "a"},
+                                {"id": 3, "pid": 30, "focused": true}]}"#
+                        }
+                    };
+                    stream.write_all(&message(kind, reply.as_bytes())).unwrap();
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_focus_that_is_refused_or_not_given_is_no_success() {
+        for (outcome, why) in [
+            (r#"[{"success": true}]"#, "did not get the focus"),
+            (r#"[{"success": false, "error": "no such container"}]"#, "no such container"),
+            (r#"{"sense": "none"}"#, "not understood"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let socket = dir.path().join("s");
+            stubborn(&socket, outcome);
+            let manager = Manager::at(&socket, &[]).unwrap();
+            assert_eq!((manager.kind, manager.windows.len()), (By::Sway, 2));
+            let error = manager.focus(&manager.windows[0]).unwrap_err();
+            assert!(error.to_string().contains(why), "{error}");
+        }
+    }
 }

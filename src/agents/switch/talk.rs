@@ -75,3 +75,30 @@ fn late(done: io::Result<usize>) -> io::Result<usize> {
 pub(super) fn is_own_socket(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.file_type().is_socket() && found.uid() == user::uid())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn only_who_is_trusted_is_spoken_to_and_silence_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let refused = Talk::to(&path, |uid| uid != user::uid()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+        let mut talk = Talk::to(&path, |uid| uid == user::uid()).unwrap();
+        assert_eq!(talk.peer().map(Pid::get), Some(std::process::id() as i32));
+        assert_eq!(talk.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(
+            talk.write(b"x").unwrap_err().kind(),
+            io::ErrorKind::TimedOut,
+            "the time is over for all of it"
+        );
+        assert!(is_own_socket(&path) && !is_own_socket(dir.path()));
+        drop(listener);
+        assert_eq!(Talk::to(&path, |_| true).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
