@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::keeper::SCAN_MS;
 use super::params::Label;
 use super::protocol::{Failure, Form};
+use crate::agents::switch::{Environment, Workspaces};
 use crate::agents::{
     ChangeDocument, Config, Document, Files, Labels, Register, Session, SessionInfo, Watcher,
 };
@@ -61,6 +62,7 @@ struct Looker {
     layout: Layout,
     watcher: Watcher,
     register: Register,
+    workspaces: Workspaces,
 }
 
 impl Looker {
@@ -73,6 +75,8 @@ impl Looker {
         if let Ok(labels) = Labels::load(&files) {
             labels.apply(&mut found);
         }
+        // Where to ask, the agents' own environments say; the daemon may have been started from anywhere.
+        self.workspaces.note(&mut found, &Environment::default(), now);
         let changes = self.register.update(found, now);
         // For the prompt of shells, which can do without.
         let _ = waiting::note(&files, self.register.waiting(), now);
@@ -98,7 +102,12 @@ impl Agents {
     /// After a first look. Those that follow send what has changed, and wake the loop then.
     pub(super) fn looked_at(layout: &Layout, config: Config, tell: Sender<Changes>, waker: Waker) -> Self {
         let watcher = Watcher::new(config);
-        let mut looker = Looker { layout: layout.clone(), watcher, register: Register::default() };
+        let mut looker = Looker {
+            layout: layout.clone(),
+            watcher,
+            register: Register::default(),
+            workspaces: Workspaces::default(),
+        };
         let (seen, _) = looker.look(1);
         let files = Files::of(layout);
         Agents { files, looker: Mutex::new(looker), seen: Mutex::new(Arc::new(seen)), tell, waker }

@@ -236,6 +236,10 @@ fn i3_shows_the_workspace_and_the_window_of_a_session() {
     let mut explain = desk.tsm(&["agents", "explain", "2: web"]);
     explain.env("DISPLAY", ":none");
     run(explain).code(0).says("workspace     2: web");
+    user.ok(&["daemon", "start"]);
+    let known = user.ok(&["rpc", "agents.list"]);
+    assert!(known.stdout.replace(": ", ":").contains("\"workspace\":\"2:web\""), "{known:?}");
+    user.ok(&["daemon", "stop"]);
     let said = desk.switched(&asks);
     assert_eq!(
         (&said["by"], &said["place"], &said["workspace"]),
