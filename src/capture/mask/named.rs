@@ -217,10 +217,7 @@ fn value_at(bytes: &[u8], from: usize, may_wrap: bool, name_start: usize) -> Opt
         let start = at + escapes + if triple { 3 } else { 1 };
         return string_end(bytes, start, mark, escapes, triple).map(|end| Value { start, end, quoted: true });
     }
-    let mut before =
-        bytes[name_start.saturating_sub(64)..name_start].iter().rev().take_while(|byte| **byte != b'\n');
-    let plain_line = before.all(|byte| !matches!(byte, b'"' | b'\'' | b'`' | b'(' | b'?' | b'&'));
-    let end = unquoted_end(bytes, at, plain_line && from == at);
+    let end = unquoted_end(bytes, at, from == at && begins_line(bytes, name_start));
     (end > at).then_some(Value { start: at, end, quoted: false })
 }
 
@@ -279,20 +276,24 @@ fn is_parameter(bytes: &[u8], start: usize) -> bool {
 
 /// True when name and value have their line to themselves, but for what lists, quotations and diffs put before them.
 fn is_alone(bytes: &[u8], start: usize, end: usize) -> bool {
-    let line = bytes[..start].iter().rev().take(64).take_while(|byte| **byte != b'\n');
-    let mut before: Vec<u8> = line.copied().collect();
-    before.reverse();
-    let before = before.trim_ascii();
-    let before = before.strip_prefix(b"export").or_else(|| before.strip_prefix(b"set")).unwrap_or(before);
-    let opened = before.iter().all(|byte| byte.is_ascii_whitespace() || b"-+*>#|$".contains(byte));
-    let numbered = before.ends_with("→".as_bytes());
-    let escaped = before.ends_with(b"\\n") || before.ends_with(b"\\t");
+    let escaped = bytes[..start].ends_with(b"\\n") || bytes[..start].ends_with(b"\\t");
     let rest = &bytes[end..];
     let after = blanks(bytes, end) - end;
     let closed = rest.get(after).is_none_or(|byte| matches!(byte, b'\n' | b'\r' | b'#'))
         || rest[after..].starts_with(b"\\n")
         || (escaped && rest.first().is_some_and(|byte| matches!(byte, b'"' | b'\\')));
-    (opened || numbered || escaped) && closed
+    closed && begins_line(bytes, start)
+}
+
+/// True when only what lists, quotations, diffs and shells put there stands between the line's begin and `at`.
+fn begins_line(bytes: &[u8], at: usize) -> bool {
+    let line = bytes[..at].iter().rev().take(64).take_while(|byte| **byte != b'\n').count();
+    let before = bytes[at - line..at].trim_ascii();
+    let before = before.strip_suffix(b"export").or_else(|| before.strip_suffix(b"set")).unwrap_or(before);
+    before.iter().all(|byte| byte.is_ascii_whitespace() || b"-+*>#|$".contains(byte))
+        || before.ends_with("→".as_bytes())
+        || before.ends_with(b"\\n")
+        || before.ends_with(b"\\t")
 }
 
 /// A name with a type between it and its value: `let password: &str = "…"`.

@@ -179,7 +179,8 @@ fn rest(bytes: &[u8], from: usize, shape: &Shape) -> Option<usize> {
         let more = &bytes[next..stop];
         let fits = count + more.len() == whole || (count < least && count + more.len() >= least);
         let completes = fits && more.iter().any(u8::is_ascii_digit);
-        if !completes && !(more.len() >= 8 && is_random(more)) {
+        let goes_on = completes || (more.len() >= 8 && is_random(more));
+        if !goes_on {
             break;
         }
         end = stop;

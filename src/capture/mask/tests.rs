@@ -167,6 +167,11 @@ fn values_are_masked_and_their_names_stay() {
         ("API_KEY=abc", "API_KEY=[masked: secret]"),
         ("export DB_PASSWORD=hunter2", "export DB_PASSWORD=[masked: secret]"),
         ("export TOKEN='a b'", "export TOKEN='[masked: secret]'"),
+        (
+            "with PASSWORD=hunter2, and (KEY=a1b2)",
+            "with PASSWORD=[masked: secret], and (KEY=[masked: secret])",
+        ),
+        ("$ export PASSWORD=p@ss,w", "$ export PASSWORD=[masked: secret]"),
         ("PASSWORD=p@ss;w&rd#1!", "PASSWORD=[masked: secret]"),
         ("  PGPASSWORD=x psql -h db", "  PGPASSWORD=[masked: secret] psql -h db"),
         ("docker run -e DB_PASS=abc img", "docker run -e DB_PASS=[masked: secret] img"),

@@ -75,7 +75,7 @@ pub(super) fn basic(text: &str, at: usize) -> Option<Find> {
         .iter()
         .rposition(|byte| byte.is_ascii_whitespace() || b"\"'=".contains(byte))
         .map(|found| at.saturating_sub(64) + found)?;
-    let before = bytes[..user + 1].trim_ascii_end();
+    let before = bytes[..=user].trim_ascii_end();
     let before =
         before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before).trim_ascii_end();
     let before = before.strip_suffix(b"=").unwrap_or(before);

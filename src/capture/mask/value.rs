@@ -283,8 +283,7 @@ fn is_sentence(value: &str) -> bool {
     let capital =
         chars.next().is_some_and(char::is_uppercase) && chars.next().is_some_and(char::is_lowercase);
     let blanks = value.matches(' ').count();
-    (capital && blanks >= 1)
-        || value.ends_with(['?', ':']) && blanks >= 1
+    (blanks >= 1 && (capital || value.ends_with(['?', ':'])))
         || value.contains(" is ")
         || value.contains(" must ")
 }
