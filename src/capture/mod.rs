@@ -4,13 +4,16 @@
 //! Nothing is written below `TSM_DIR` before its secrets are masked.
 
 pub mod blame;
+mod cleaner;
 mod config;
+mod exclude;
 mod files;
 pub mod gitconfig;
 pub mod history;
 pub mod hook;
 pub mod install;
 pub mod installed;
+mod journal;
 mod mask;
 pub mod pending;
 pub mod record;
@@ -18,9 +21,12 @@ mod refusal;
 pub mod repo;
 pub mod search;
 mod session;
+mod sessions;
 pub mod uninstall;
 
 pub use config::Config;
+pub use exclude::Excluded;
 pub use mask::{Masked, mask};
 pub use refusal::{Code, Refusal};
 pub use session::{Captured, Change, Message, Role, Saved};
+pub use sessions::Sessions;

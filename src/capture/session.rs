@@ -57,9 +57,6 @@ pub struct Message {
     /// What its agent calls it: the `uuid` of a transcript's record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
-    /// Where the record after it begins in the transcript, in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end: Option<u64>,
 }
 
 /// One file that was changed.
@@ -80,6 +77,9 @@ pub struct Change {
     /// How many secrets were masked in both texts.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub masked: usize,
+    /// What its agent calls the use of the tool that changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_use: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

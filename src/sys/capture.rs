@@ -1,7 +1,7 @@
 //! Running a program to its end within a time limit, and what it wrote.
 
 use std::ffi::OsString;
-use std::io::{self, PipeReader, PipeWriter, Read as _};
+use std::io::{self, PipeReader, PipeWriter, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -44,6 +44,34 @@ pub fn run(
     dir: &Path,
     timeout: Duration,
 ) -> io::Result<Option<Captured>> {
+    run_with(Stdio::null(), argv, env, dir, timeout)
+}
+
+/// As [`run`], with `input` on standard input.
+///
+/// # Errors
+/// As [`run`], and when there is no room for the input in the directory of temporary files.
+pub fn run_with_input(
+    argv: &[OsString],
+    env: &[(OsString, OsString)],
+    dir: &Path,
+    input: &[u8],
+    timeout: Duration,
+) -> io::Result<Option<Captured>> {
+    // A file without a name, because a pipe would have to be filled while the output is read.
+    let mut file = tempfile::tempfile()?;
+    file.write_all(input)?;
+    file.rewind()?;
+    run_with(file.into(), argv, env, dir, timeout)
+}
+
+fn run_with(
+    input: Stdio,
+    argv: &[OsString],
+    env: &[(OsString, OsString)],
+    dir: &Path,
+    timeout: Duration,
+) -> io::Result<Option<Captured>> {
     let deadline = Instant::now() + timeout;
     let (out, out_end) = io::pipe()?;
     let (err, err_end) = io::pipe()?;
@@ -55,7 +83,7 @@ pub fn run(
         .env_clear()
         .envs(env.iter().map(|(name, value)| (name, value)))
         .current_dir(dir)
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(out_end)
         .stderr(err_end)
         .process_group(0)
@@ -154,6 +182,14 @@ mod tests {
         assert_eq!(ran, Some(expected));
         let killed = sh("kill -9 $$", Duration::from_secs(60)).unwrap();
         assert_eq!(killed.map(|ran| ran.code), Some(None));
+    }
+
+    #[test]
+    fn a_program_reads_what_it_is_given_however_much() {
+        let input = vec![b'x'; 300_000];
+        let argv = ["/bin/cat"].map(OsString::from);
+        let ran = run_with_input(&argv, &[], Path::new("/"), &input, Duration::from_secs(60)).unwrap();
+        assert_eq!(ran.map(|ran| (ran.code, ran.stdout)), Some((Some(0), input)));
     }
 
     #[test]
