@@ -18,7 +18,6 @@ use crate::error::Result;
 pub(super) use footer::remark;
 pub(super) use hook::main as hook;
 pub(super) use install::usual as settings_file;
-pub(super) use looker::Looker;
 pub(super) use looker::{Looker, config};
 
 /// Show the coding agents that run, and which of them wait for you.
