@@ -82,12 +82,16 @@ impl Activity {
                     .map(|process| (process.identity(), process.cpu_ms))
                     .collect();
                 let sample = match before.samples.remove(&identity) {
-                    Some(last) if now_ms < last.at_ms + APART_MS => last,
-                    last => Sample {
-                        at_ms: now_ms,
-                        busy: last.map(|last| last.is_busy(&used_ms, now_ms)),
-                        used_ms,
-                    },
+                    Some(last) if (last.at_ms..last.at_ms + APART_MS).contains(&now_ms) => last,
+                    // A clock that was set back makes all that was known useless.
+                    last => {
+                        let last = last.filter(|last| last.at_ms <= now_ms);
+                        Sample {
+                            at_ms: now_ms,
+                            busy: last.map(|last| last.is_busy(&used_ms, now_ms)),
+                            used_ms,
+                        }
+                    }
                 };
                 let busy = sample.busy;
                 self.samples.insert(identity, sample);
@@ -105,5 +109,62 @@ impl Sample {
         };
         let used: u64 = used_ms.iter().map(since).sum();
         used > 0 && used * 100 >= (now_ms - self.at_ms) * BUSY_PERCENT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: i32, ppid: i32, start: u64, comm: &str, cpu_ms: u64) -> Process {
+        Process {
+            pid: Pid::new(pid).unwrap(),
+            ppid,
+            pgid: pid,
+            session: pid,
+            state: 'S',
+            start,
+            cpu_ms,
+            rss_bytes: 0,
+            threads: 1,
+            comm: comm.into(),
+        }
+    }
+
+    /// A claude with a server of tools, and below it what `more` says; `cpu_ms` is what the server has used.
+    fn look(activity: &mut Activity, now_ms: u64, cpu_ms: u64, more: &[Process]) -> Children {
+        let mut all = vec![process(10, 1, 5, "claude", now_ms), process(11, 10, 6, "node", cpu_ms)];
+        all.extend(more.iter().cloned());
+        let agents = [("claude", all[0].identity())];
+        let argv = |pid: Pid| {
+            let line = if pid.get() == 11 { "node /x/mcp-server.js" } else { "sh -c 'cd ~/mcp && make'" };
+            line.split(' ').map(String::from).collect()
+        };
+        activity.look_with(&agents, &AgentTable::built_in(), &Table::new(all), now_ms, &argv)[0]
+    }
+
+    #[test]
+    fn a_command_that_uses_the_processor_is_work_and_a_helper_is_none() {
+        let mut activity = Activity::default();
+        let alone = |busy| Children { youngest: None, busy };
+        // Nothing is known of one sample, nor of two that are too close.
+        assert_eq!(look(&mut activity, 10_000, 0, &[]), alone(None));
+        assert_eq!(look(&mut activity, 10_100, 90, &[]), alone(None));
+        assert_eq!(look(&mut activity, 11_000, 900, &[]), alone(Some(false)));
+        // All of what a new one has used counts, and what is below it; a shell is no helper whatever it runs.
+        let command = |used: u64| [process(20, 10, 90, "sh", 0), process(21, 20, 91, "make", used)];
+        let with = |busy| Children { youngest: Some(90), busy: Some(busy) };
+        assert_eq!(look(&mut activity, 12_000, 900, &command(50)), with(true));
+        assert_eq!(look(&mut activity, 12_100, 900, &command(50)), with(true), "too close to say");
+        assert_eq!(
+            look(&mut activity, 13_000, 900, &command(60)),
+            with(false),
+            "less than a server that waits"
+        );
+        assert_eq!(look(&mut activity, 14_000, 900, &command(80)), with(true));
+        assert_eq!(look(&mut activity, 15_000, 900, &command(80)), with(false));
+        // A clock that was set back.
+        assert_eq!(look(&mut activity, 5_000, 900, &command(90)).busy, None);
+        assert_eq!(look(&mut activity, 6_000, 900, &command(190)), with(true));
     }
 }
