@@ -8,7 +8,7 @@ mod preview;
 use super::record::{Kind, Part, Record, Tool};
 use super::text::cut;
 use crate::agents::AgentState;
-use preview::Preview;
+pub(super) use preview::Preview;
 
 /// How long a tool may run before it looks as if it were asked about.
 const GRACE_MS: u64 = 10_000;
@@ -53,8 +53,10 @@ pub(super) struct Summary {
     newest_ms: Option<u64>,
     /// True when there are records of a conversation, though none of a turn.
     has_asides: bool,
-    /// The message whose parts come in, `None` in front of the first one.
-    message: Option<Option<String>>,
+    /// The message whose parts come in.
+    message: Option<String>,
+    /// True when there was one.
+    has_message: bool,
     pending: Vec<Pending>,
     mode: Option<String>,
     /// True when no earlier record could change what is said.
@@ -99,6 +101,8 @@ pub(super) struct Facts {
     pub(super) mtime_ms: Option<u64>,
     /// When the youngest child of the process was started that is no helper.
     pub(super) youngest_child_ms: Option<u64>,
+    /// Whether a child that is no helper uses the processor, where that was measured.
+    pub(super) has_busy_child: Option<bool>,
 }
 
 /// What follows from the records.
@@ -129,7 +133,11 @@ impl Summary {
             Kind::Interrupted => self.close(Last::Interrupted, record),
             // What ended the turn has been said already, and earlier.
             Kind::TurnEnded if matches!(self.last, Some(Last::Ended { .. } | Last::Interrupted)) => {}
-            Kind::TurnEnded => self.close(Last::Ended { by_error: false }, record),
+            Kind::TurnEnded => {
+                let was_bounded = self.is_bounded;
+                self.close(Last::Ended { by_error: false }, record);
+                self.is_bounded = was_bounded;
+            }
             Kind::ApiError { retry_in_ms } => {
                 let retry_at_ms = record.at_ms.zip(*retry_in_ms).map(|(at, wait)| at.saturating_add(wait));
                 self.happened(Last::ApiError { retry_at_ms }, record);
@@ -141,13 +149,15 @@ impl Summary {
             }
             Kind::Said { message, parts, stop, is_error } => {
                 self.said(message.as_ref(), parts, record);
-                let has_ended = matches!(stop.as_deref(), Some("end_turn" | "stop_sequence" | "max_tokens"));
-                let last = match self.pending.is_empty() {
-                    true if has_ended || *is_error => Last::Ended { by_error: *is_error },
-                    true => Last::Open,
-                    false => Last::Tool,
-                };
-                self.happened(last, record);
+                let has_tools = parts.iter().any(|part| matches!(part, Part::Tool(_)));
+                let is_last = matches!(stop.as_deref(), Some("end_turn" | "stop_sequence" | "max_tokens"));
+                match self.pending.is_empty() {
+                    _ if *is_error || (is_last && !has_tools) => {
+                        self.close(Last::Ended { by_error: *is_error }, record);
+                    }
+                    true => self.happened(Last::Open, record),
+                    false => self.happened(Last::Tool, record),
+                }
             }
             Kind::Aside { .. } => self.has_asides = true,
             Kind::Title(..) | Kind::Skipped => {}
@@ -168,11 +178,12 @@ impl Summary {
 
     /// Takes the parts of a message. Its lines have one ID and may stand among the results of its tools.
     fn said(&mut self, message: Option<&String>, parts: &[Part], record: &Record) {
-        if self.message.as_ref().map(Option::as_ref) != Some(message) {
+        if !self.has_message || self.message.as_ref() != message {
             // A new message is written when all tools of the one before have answered.
-            self.is_bounded |= self.message.is_some();
+            self.is_bounded |= self.has_message;
+            self.has_message = true;
             self.pending.clear();
-            self.message = Some(message.cloned());
+            self.message = message.cloned();
         }
         let tools = parts.iter().filter_map(|part| match part {
             Part::Tool(tool) => Some(tool),
@@ -183,7 +194,7 @@ impl Summary {
 
     /// True when no record before those that were pushed could change the state.
     pub(super) fn decides(&self) -> bool {
-        self.is_bounded && self.last.is_some() || matches!(self.last, Some(Last::Ended { .. }))
+        self.is_bounded && self.last.is_some()
     }
 
     /// True when records further back could say more: how permissions are asked for, or something to show.
@@ -200,6 +211,11 @@ impl Summary {
     /// When the last record of any kind was written.
     pub(super) fn newest_ms(&self) -> Option<u64> {
         self.newest_ms.or(self.at_ms)
+    }
+
+    /// True when the turn is over, by itself or by its user.
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self.last, Some(Last::Ended { .. } | Last::Interrupted))
     }
 
     /// True when a turn has begun.
@@ -229,10 +245,10 @@ impl Summary {
     /// The state that follows.
     pub(super) fn verdict(&self, facts: &Facts) -> Verdict {
         let Some(last) = self.last else {
-            return match self.has_asides {
-                true => Verdict::new(AgentState::Idle, "no prompt yet", self.newest_ms),
-                false => Verdict::new(AgentState::Unknown, "no record of a turn", None),
-            };
+            if self.has_asides {
+                return Verdict::new(AgentState::Idle, "no prompt yet", self.newest_ms);
+            }
+            return Verdict::new(AgentState::Unknown, "no record of a turn", None);
         };
         let at = self.at_ms;
         let verdict = match last {
@@ -246,14 +262,11 @@ impl Summary {
                 Verdict::new(AgentState::NeedsInput, "API error", at)
             }
             Last::Ended { by_error: false } => Verdict::new(AgentState::NeedsInput, "its turn has ended", at),
+            Last::Open if is_younger(facts.now_ms, at.max(facts.mtime_ms), SILENCE_MS) => {
+                Verdict::new(AgentState::Working, "talks", at)
+            }
             Last::Open => {
-                let is_silent = !is_younger(facts.now_ms, at.max(facts.mtime_ms), SILENCE_MS);
-                match is_silent {
-                    true => {
-                        Verdict::new(AgentState::NeedsInput, "it has stopped talking", at.or(facts.mtime_ms))
-                    }
-                    false => Verdict::new(AgentState::Working, "talks", at),
-                }
+                Verdict::new(AgentState::NeedsInput, "it has stopped talking", at.or(facts.mtime_ms))
             }
             Last::Tool => self.at_tools(facts),
         };

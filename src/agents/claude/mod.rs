@@ -5,14 +5,21 @@
 //! decided from records is a pure function of them and the time (`detect`).
 
 mod assessment;
+mod assign;
 pub mod conversation;
 mod detect;
+mod head;
+mod join;
 mod lenient;
 mod lines;
+mod locate;
 mod reader;
 mod record;
+mod registry;
 mod shorten;
+mod tail;
 mod text;
+mod transcripts;
 
 pub use assessment::{Assessment, Claude};
 pub use reader::Reader;

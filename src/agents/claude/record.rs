@@ -103,10 +103,10 @@ const INTERRUPTED: &str = "[Request interrupted by user";
 impl Record {
     /// Reads a line; one that is no JSON object is a record that says nothing.
     pub(super) fn parse(line: &[u8]) -> Record {
-        let raw = serde_json::from_slice::<Raw>(line);
+        let raw = serde_json::from_slice::<Maybe<Raw>>(line);
         // JavaScript writes half of a surrogate pair where it has cut a text; Rust knows no such text.
         let raw = raw.or_else(|error| repaired(line).map_or(Err(error), |line| serde_json::from_str(&line)));
-        raw.map(Raw::into_record).unwrap_or_default()
+        raw.ok().and_then(|raw| raw.0).map(Raw::into_record).unwrap_or_default()
     }
 }
 
@@ -209,7 +209,7 @@ struct RawEdit {
     new_string: Maybe<String>,
 }
 
-objects!(Message, Block, RawInput, Question, RawEdit);
+objects!(Raw, Message, Block, RawInput, Question, RawEdit);
 
 impl Raw {
     fn into_record(mut self) -> Record {

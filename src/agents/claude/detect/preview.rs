@@ -75,7 +75,9 @@ mod tests {
 
     fn of(kinds: &[Kind]) -> Option<String> {
         let mut preview = Preview::default();
-        kinds.iter().for_each(|kind| preview.push(kind));
+        for kind in kinds {
+            preview.push(kind);
+        }
         preview.line().map(str::to_owned)
     }
 
