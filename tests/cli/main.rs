@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod adopt;
+mod agents;
 mod agents_find;
 mod agents_hooks;
 mod agents_i3;
@@ -9,6 +10,7 @@ mod agents_kit;
 mod agents_settings;
 mod agents_started;
 mod agents_switch;
+mod agents_wait;
 mod api;
 mod boot;
 mod callers;
