@@ -12,7 +12,7 @@ use super::context::Context;
 use super::life::{self, Ended, is_older};
 use super::{agents, leave};
 use crate::daemon::client::{Client, Presence, presence};
-use crate::daemon::{self, Options};
+use crate::daemon::{self, Options, User};
 use crate::error::{Error, Kind, Result};
 use crate::render::human;
 
@@ -148,7 +148,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
             }
             let options = Options { unlimited: args.unlimited, no_startup: args.no_startup };
             // What is wrong with the user's table of agents is told by `tsm agents`.
-            daemon::run(&context.layout, options, agents::config(context, false).0)
+            let user = User {
+                agents: agents::config(context, false).0,
+                capture: context.settings.config_file("capture.toml"),
+            };
+            daemon::run(&context.layout, options, user)
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::agents::Seen;
+use super::capture;
 use super::jobs::Work;
 use super::methods::Method;
 use super::params::{AgentsList, Label, List, ListWhat, Logs, Nothing, Shutdown};
@@ -72,6 +73,10 @@ impl Daemon {
                 let wanted = method.params::<Label>(params)?;
                 let (agents, form) = (Arc::clone(&self.agents), form.clone());
                 Ok(Course::Job(Work::call(move || agents.label(&wanted, &form)), Then::Look))
+            }
+            name if capture::METHODS.contains(&name) => {
+                let captures = Arc::clone(&self.captures);
+                Ok(Course::Job(Work::call(move || captures.call(method, params)), Then::Answer))
             }
             "list" if *form == Form::Action => {
                 let result = serde_json::to_value(self.listed(&method.params(params)?)).unwrap_or_default();
@@ -163,6 +168,7 @@ impl Daemon {
             "uptime_ms": uptime,
             "connections": self.server.connections(),
             "subscriptions": self.subscriptions.len(),
+            "activeSessions": self.captures.active(),
             "requests": requests,
             "refused": self.server.refused,
             "seq": self.journal.seq(),

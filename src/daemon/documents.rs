@@ -95,6 +95,7 @@ fn words(schema: &Value, definitions: &Map<String, Value>) -> String {
         "string" => "text".into(),
         "integer" => "number".into(),
         "boolean" => "`true`".into(),
+        "object" => "object".into(),
         "array" => format!("[{}, …]", words(&schema["items"], definitions)),
         other => panic!("no word for {other}"),
     }

@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::params::{
-    AgentsList, Clean, Cleanup, Command, Delete, Env, EnvFile, Events, Kill, KillPort, Label, List, Logs,
-    Nothing, OneAgent, OneName, OneRef, Orphans, Port, Ports, Refs, Restart, Save, Scan, Send, Services,
-    Shutdown, Start, Startup, StopAgent, Validate,
+    ActiveSessions, AddCodeChange, AddMessage, AgentsList, Clean, Cleanup, Command, CreateSession, Delete,
+    Env, EnvFile, Events, Kill, KillPort, Label, List, Logs, Nothing, OneAgent, OneName, OneRef, Orphans,
+    Port, Ports, Refs, Restart, Save, Scan, Send, Services, Shutdown, Start, Startup, StopAgent, Validate,
 };
 use super::protocol::{Failure, code};
 
@@ -80,6 +80,11 @@ pub const METHODS: &[Method] = &[
     verb::<OneRef>("agents.switch", &["agents", "switch"], Some("ref"), "brings its pane or window forward"),
     verb::<StopAgent>("agents.stop", &["agents", "stop"], Some("ref"), "ends the process of a session"),
     own::<Nothing>("agents.subscribe", "the sessions, then each change as an `agent` notification"),
+    own::<CreateSession>("createSession", "begins to capture a conversation: {\"sessionId\":…}"),
+    own::<AddMessage>("addMessage", "adds what was said, secrets masked; answered when it is on the disk"),
+    own::<AddCodeChange>("addCodeChange", "adds that a file was changed"),
+    own::<ActiveSessions>("getActiveSessions", "the captured conversations that are not over"),
+    own::<Nothing>("getConfig", "what is captured, and what is left out"),
     own::<Shutdown>("shutdown", "ends the daemon after the requests under way"),
     verb::<Refs>("info", &["info"], Some("refs"), "the details of processes"),
     verb::<Start>("start", &["start"], Some("words"), "starts a command, a service, or what was stopped"),

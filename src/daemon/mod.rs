@@ -2,6 +2,7 @@
 
 mod agents;
 mod answers;
+mod capture;
 pub mod client;
 mod connection;
 #[cfg(test)]
@@ -23,4 +24,4 @@ mod subscriptions;
 
 pub use files::State;
 pub use metrics::of_processes;
-pub use runtime::{Options, run};
+pub use runtime::{Options, User, run};

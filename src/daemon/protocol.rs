@@ -42,7 +42,8 @@ pub struct Failure {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FailureData {
     /// `usage`, `not-found`, `conflict`, `not-running`, `unreachable`, `timed-out`, `failed`, `busy`, `too-large`,
-    /// `too-slow`, `too-many-connections`, `ending`, `refused`, `parse`, `invalid`, `unknown-method`.
+    /// `too-slow`, `too-many-connections`, `ending`, `refused`, `parse`, `invalid`, `unknown-method`; of capture also
+    /// `unknown-session`, `session-closed`, `wrong-role`, `not-a-repository`, `disabled`.
     pub kind: String,
     /// The exit code of the verb.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! The poll loop of the daemon: asks nobody to wait, and answers everybody in their turn.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::agents::{Agents, Changes};
 use super::answers::{Course, Reply};
+use super::capture::Captures;
 use super::files::Files;
 use super::jobs::{Jobs, Work};
 use super::keeper::Keeper;
@@ -69,6 +71,15 @@ pub struct Options {
     pub no_startup: bool,
 }
 
+/// Whose daemon it is.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Whose agents are looked for.
+    pub agents: agents::Config,
+    /// The user's `capture.toml`, whether it is there or not.
+    pub capture: Option<PathBuf>,
+}
+
 /// A daemon that runs.
 pub(super) struct Daemon {
     pub(super) layout: Layout,
@@ -82,6 +93,7 @@ pub(super) struct Daemon {
     pub(super) journal: Journal,
     pub(super) agents: Arc<Agents>,
     changes: Receiver<Changes>,
+    pub(super) captures: Arc<Captures>,
     /// What was seen of agents before this is not so any more.
     pub(super) looked: Instant,
     said: Receiver<String>,
@@ -100,12 +112,12 @@ pub(super) struct Daemon {
 ///
 /// # Errors
 /// A conflict when another one runs; what of its files or sockets cannot be made.
-pub fn run(layout: &Layout, options: Options, agents: agents::Config) -> Result<()> {
+pub fn run(layout: &Layout, options: Options, user: User) -> Result<()> {
     let files = Files::claim(layout.daemon())?
         .ok_or_else(|| Error::conflict("the daemon runs already").hint("tsm daemon status"))?;
     layout.create()?;
     let _ = run::own_path();
-    let mut daemon = Daemon::prepare(layout, files, options, agents)?;
+    let mut daemon = Daemon::prepare(layout, files, options, user)?;
     if !options.no_startup {
         let words = ["startup", "--boot", "--json"].map(str::to_owned).to_vec();
         let ticket = Ticket { to: None, method: "startup", since: Instant::now(), then: Then::Answer };
@@ -122,7 +134,7 @@ pub fn run(layout: &Layout, options: Options, agents: agents::Config) -> Result<
 }
 
 impl Daemon {
-    fn prepare(layout: &Layout, files: Files, options: Options, config: agents::Config) -> Result<Self> {
+    fn prepare(layout: &Layout, files: Files, options: Options, user: User) -> Result<Self> {
         let signals =
             Signals::catch().map_err(|error| Error::io("catch signals for", layout.root(), &error))?;
         let (waker, woken) = wake::pair().map_err(|error| Error::io("wake", layout.root(), &error))?;
@@ -132,7 +144,7 @@ impl Daemon {
         let mut keeper = Keeper::remembering(layout);
         let first = keeper.scan(layout);
         let (tell, changes) = channel();
-        let agents = Arc::new(Agents::looked_at(layout, config, tell, waker.clone()));
+        let agents = Arc::new(Agents::looked_at(layout, user.agents, tell, waker.clone()));
         let (say, said) = channel();
         for line in first {
             let _ = say.send(line);
@@ -157,6 +169,7 @@ impl Daemon {
             journal,
             agents,
             changes,
+            captures: Arc::new(Captures::new(layout, user.capture)),
             looked,
             said,
             poke,

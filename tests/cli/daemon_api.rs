@@ -180,14 +180,19 @@ const ACTS: [&str; 16] = [
 ];
 
 /// The daemon's own, each with tests of its own.
-const OWN: [&str; 12] = [
+const OWN: [&str; 17] = [
+    "addCodeChange",
+    "addMessage",
     "agents.explain",
     "agents.label",
     "agents.list",
     "agents.stop",
     "agents.subscribe",
     "agents.switch",
+    "createSession",
     "events.subscribe",
+    "getActiveSessions",
+    "getConfig",
     "logs.subscribe",
     "metrics",
     "ping",

@@ -29,6 +29,7 @@ mod control;
 mod daemon;
 mod daemon_agents;
 mod daemon_api;
+mod daemon_capture;
 mod daemon_events;
 mod daemon_faults;
 mod daemon_scarce;
