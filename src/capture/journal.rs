@@ -68,6 +68,43 @@ pub(super) enum What {
     Change(Change),
     Saved(Saved),
     Source(Source),
+    /// The change by the use of a tool of that name failed, and the file is as it was.
+    Dropped(String),
+    /// All of these or none.
+    Batch(Vec<What>),
+}
+
+impl What {
+    /// The last number that it gives; `before` when it gives none.
+    fn last_seq(&self, before: u64) -> u64 {
+        match self {
+            What::Message(message) => message.seq.max(before),
+            What::Change(change) => change.seq.max(before),
+            What::Batch(whats) => whats.iter().fold(before, |seq, what| what.last_seq(seq)),
+            What::Saved(_) | What::Source(_) | What::Dropped(_) => before,
+        }
+    }
+
+    /// Adds what it says to a session.
+    fn tell(self, session: &mut Captured, source: &mut Source) {
+        match self {
+            What::Message(message) => session.messages.push(message),
+            What::Change(change) => session.changes.push(change),
+            What::Saved(saved) => session.saved.push(saved),
+            What::Source(one) => *source = one,
+            What::Dropped(tool_use) => session.changes.retain(|one| one.tool_use.as_ref() != Some(&tool_use)),
+            What::Batch(whats) => whats.into_iter().for_each(|what| what.tell(session, source)),
+        }
+    }
+
+    /// How far it says that the transcript was read.
+    fn source(&self) -> Option<Source> {
+        match self {
+            What::Source(source) => Some(*source),
+            What::Batch(whats) => whats.iter().rev().find_map(What::source),
+            _ => None,
+        }
+    }
 }
 
 /// A line with what a writer must know of all lines before it.
@@ -104,12 +141,16 @@ pub(super) struct Writer<'a> {
     pub(super) end: End,
 }
 
-/// Makes the file of a session.
+/// Makes the file of a session, and notes where to begin in its transcript if it has one.
 ///
 /// # Errors
 /// When there is one already, or the disk is full.
-pub(super) fn create(path: &Path, header: &Header) -> Result<()> {
-    write_new(path, &line(header)?, Durability::Synced)
+pub(super) fn create(path: &Path, header: &Header, source: Source) -> Result<()> {
+    let mut bytes = line(header)?;
+    if header.transcript.is_some() {
+        bytes.extend(line(&Line { seq: 0, last_ms: header.started_ms, what: &What::Source(source) })?);
+    }
+    write_new(path, &bytes, Durability::Synced)
 }
 
 fn line(what: &impl Serialize) -> Result<Vec<u8>> {
@@ -242,11 +283,7 @@ impl Writer<'_> {
         let mut seq = self.end.seq;
         let mut bytes = Vec::new();
         for what in whats {
-            seq = match what {
-                What::Message(message) => message.seq,
-                What::Change(change) => change.seq,
-                What::Saved(_) | What::Source(_) => seq,
-            };
+            seq = what.last_seq(seq);
             bytes.extend(line(&Line { seq, last_ms, what })?);
         }
         let start = self.end.at;
@@ -267,6 +304,20 @@ impl Writer<'_> {
     /// When it cannot be read.
     pub(super) fn read(&self) -> Result<(Captured, Source)> {
         read(self.path)?.ok_or_else(|| broken(self.path))
+    }
+
+    /// How far its transcript has been read.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn source(&self) -> Result<Source> {
+        let from = self.end.at.saturating_sub(TAIL);
+        let mut bytes = vec![0; (self.end.at - from) as usize];
+        self.file.read_exact_at(&mut bytes, from).map_err(|error| Error::io("read", self.path, &error))?;
+        // The piece may begin within a line, which then is none.
+        let mut lines = bytes.split(|byte| *byte == b'\n').rev();
+        let near = lines.find_map(|line| serde_json::from_slice::<Line<What>>(line).ok()?.what.source());
+        near.map_or_else(|| self.read().map(|(_, source)| source), Ok)
     }
 
     /// Forgets everything that is kept with a commit; which commits those are stays known.
@@ -292,12 +343,7 @@ impl Writer<'_> {
         whats.extend(messages.chain(changes));
         let mut seq = upto;
         for what in &whats {
-            seq = match what {
-                What::Message(Message { seq: own, .. }) | What::Change(Change { seq: own, .. }) => {
-                    seq.max(*own)
-                }
-                What::Saved(_) | What::Source(_) => seq,
-            };
+            seq = what.last_seq(seq);
             bytes.extend(line(&Line { seq, last_ms: self.end.last_ms, what })?);
         }
         write(self.path, &bytes, Durability::Synced)
@@ -345,12 +391,7 @@ pub(super) fn read(path: &Path) -> Result<Option<(Captured, Source)>> {
     // A line that says something else is of a newer TSM, or of a disk that has failed: the others count.
     for line in lines.filter_map(|line| serde_json::from_slice::<Line<What>>(line).ok()) {
         session.last_ms = session.last_ms.max(line.last_ms);
-        match line.what {
-            What::Message(message) => session.messages.push(message),
-            What::Change(change) => session.changes.push(change),
-            What::Saved(saved) => session.saved.push(saved),
-            What::Source(one) => source = one,
-        }
+        line.what.tell(&mut session, &mut source);
     }
     Ok(Some((session, source)))
 }

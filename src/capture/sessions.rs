@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::cleaner::Cleaner;
 use super::config::Config;
 use super::exclude::Excluded;
-use super::journal::{self, End, Header, What};
+use super::journal::{self, End, Header, Source, What};
 use super::refusal::{Code, Refusal};
 use super::session::{Captured, Change, Message, Role, Saved, is_id};
 use crate::error::{Error, Result};
@@ -85,7 +85,7 @@ impl Sessions {
         create_dir(&self.dir)?;
         loop {
             header.id = new_id()?;
-            match journal::create(&self.path(&header.id), &header) {
+            match journal::create(&self.path(&header.id), &header, Source::default()) {
                 Err(error) if error.io_kind() == Some(io::ErrorKind::AlreadyExists) => {}
                 Err(error) if error.kind() == crate::error::Kind::Conflict => {}
                 made => break made?,

@@ -9,11 +9,11 @@ use super::super::session::{Change, Message};
 use super::*;
 
 fn message(seq: u64, role: Role, content: &str, at_ms: u64) -> Message {
-    Message { seq, role, content: content.into(), at_ms, masked: 1, uuid: None, end: None }
+    Message { seq, role, content: content.into(), at_ms, masked: 1, uuid: None }
 }
 
 fn change(seq: u64, file: &str, at_ms: u64) -> Change {
-    Change { seq, file: file.into(), before: None, after: None, at_ms, masked: 0 }
+    Change { seq, file: file.into(), before: None, after: None, at_ms, masked: 0, tool_use: None }
 }
 
 fn session() -> Captured {
