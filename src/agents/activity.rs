@@ -116,12 +116,12 @@ impl Sample {
 mod tests {
     use super::*;
 
-    fn process(pid: i32, ppid: i32, start: u64, comm: &str, cpu_ms: u64) -> Process {
+    fn process(number: i32, ppid: i32, start: u64, comm: &str, cpu_ms: u64) -> Process {
         Process {
-            pid: Pid::new(pid).unwrap(),
+            pid: Pid::new(number).unwrap(),
             ppid,
-            pgid: pid,
-            session: pid,
+            pgid: number,
+            session: number,
             state: 'S',
             start,
             cpu_ms,
