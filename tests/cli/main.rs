@@ -9,6 +9,7 @@ mod agents_i3;
 mod agents_kit;
 mod agents_settings;
 mod agents_started;
+mod agents_state;
 mod agents_switch;
 mod agents_wait;
 mod api;

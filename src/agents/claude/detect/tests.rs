@@ -29,7 +29,10 @@ fn record(name: &str) -> Value {
     };
     let text = |stop: Option<&str>| said("m1", json!({"type": "text", "text": "hello"}), stop);
     let tool = |name: &str| {
-        let input = json!({"command": "make", "questions": [{"question": "Which\ncolour?"}]});
+        let input = match name {
+            "AskUserQuestion" => json!({"questions": [{"question": "Which\ncolour?"}]}),
+            _ => json!({"command": "make"}),
+        };
         said("m1", json!({"type": "tool_use", "id": more, "name": name, "input": input}), None)
     };
     let with = |mut record: Value, key: &str, value: Value| {
