@@ -12,6 +12,7 @@ use crate::terminal::Terminal;
 pub(crate) struct Tmux<'a> {
     user: &'a User,
     pub(crate) socket: PathBuf,
+    server: i32,
 }
 
 impl<'a> Tmux<'a> {
@@ -22,11 +23,12 @@ impl<'a> Tmux<'a> {
         }
         let socket = user.home().join(socket);
         fs::create_dir_all(socket.parent().unwrap()).unwrap();
-        let tmux = Tmux { user, socket };
+        let mut tmux = Tmux { user, socket, server: 0 };
         let mut first = tmux.command(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24"]);
         first.args(["-s", name, command]);
         let ran = run(first);
         assert_eq!(ran.code, 0, "apt-get install tmux, or set {WITHOUT}=tmux: {ran:?}");
+        tmux.server = tmux.say(&["display-message", "-p", "#{pid}"]).parse().unwrap();
         Some(tmux)
     }
 
@@ -69,18 +71,16 @@ impl<'a> Tmux<'a> {
         eventually("a terminal is attached", || self.seen().len() > before);
         terminal
     }
-
-    fn pid(&self) -> i32 {
-        self.say(&["display-message", "-p", "#{pid}"]).parse().unwrap()
-    }
 }
 
 impl Drop for Tmux<'_> {
     fn drop(&mut self) {
-        let ran = run(self.command(&["display-message", "-p", "#{pid}"]));
-        let Ok(pid) = ran.stdout.trim().parse::<i32>() else { return };
-        run(self.command(&["kill-server"]));
-        eventually("tmux has ended", || !is_alive(pid));
+        // None where it did not even start.
+        if self.server != 0 && is_alive(self.server) {
+            kill(self.server, "CONT");
+            run(self.command(&["kill-server"]));
+            eventually("tmux has ended", || !is_alive(self.server));
+        }
     }
 }
 
@@ -215,7 +215,7 @@ fn variables_of_another_tmux_lead_nobody_astray() {
     let user = User::new();
     let Some(other) = Tmux::new(&user, "other", "other", "sh") else { return };
     let Some(tmux) = Tmux::new(&user, "s", "work", "sh") else { return };
-    let inherited = |tmux: &Tmux<'_>| format!("TMUX={},{},0", tmux.socket.display(), tmux.pid());
+    let inherited = |tmux: &Tmux<'_>| format!("TMUX={},{},0", tmux.socket.display(), tmux.server);
     // In a pane of one, with the variables of the other.
     let command = format!("env {} TMUX_PANE=%0 {}", inherited(&other), agent(&user, "claude"));
     tmux.say(&["new-window", "-d", "-t", "work:", &command]);
@@ -281,7 +281,7 @@ fn a_tmux_in_a_tmux_is_brought_forward_with_the_one_around_it() {
 fn a_tmux_that_hangs_does_not_hang_the_verb() {
     let user = User::new();
     let Some(tmux) = Tmux::new(&user, "s", "work", &agent(&user, "claude")) else { return };
-    let (claude, server) = (pid(&user, "claude"), tmux.pid());
+    let (claude, server) = (pid(&user, "claude"), tmux.server);
     kill(server, "STOP");
     let refused = user.tsm(&["agents", "switch", &claude]);
     kill(server, "CONT");
