@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::agents_kit::{ago, session_id};
 use crate::kit::{Ran, User, WITHOUT, do_without, eventually, is_alive, kill, run, text};
 use crate::terminal::Terminal;
 
@@ -154,6 +156,46 @@ fn the_pane_comes_forward_before_who_is_attached() {
     assert_eq!(zoomed(), "1 1");
     switch(&user, &right);
     assert_eq!(zoomed(), "1 1", "what is there already stays as it is");
+}
+
+#[test]
+fn who_waits_for_one_that_asks_is_brought_before_it() {
+    let user = User::new();
+    let Some(tmux) = Tmux::new(&user, "s", "work", "sh") else { return };
+    for name in ["works", "asks"] {
+        tmux.say(&["new-window", "-d", "-t", "work:", &agent(&user, name)]);
+    }
+    let (works, asks) = (pid(&user, "works"), pid(&user, "asks"));
+    let registered = |pid: &str, session: &str, status: &str| {
+        let stat = text(&PathBuf::from("/proc").join(pid).join("stat"));
+        let ticks: u64 =
+            stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().parse().unwrap();
+        let pid: i32 = pid.parse().unwrap();
+        let now = ago(1).timestamp_millis();
+        user.registry_file(
+            pid,
+            &json!({"pid": pid, "procStart": ticks, "sessionId": session, "cwd": user.cwd(), "startedAt": now,
+                "status": status, "statusUpdatedAt": now, "kind": "interactive", "entrypoint": "cli"}),
+        );
+    };
+    let (first, second) = (session_id(), session_id());
+    registered(&works, &first, "busy");
+    registered(&asks, &second, "busy");
+    let _terminal = tmux.attach("work");
+    let mut wait = user.tsm_command(&["agents", "wait", "--any", "--json", "--timeout", "60s"]);
+    let wait = wait.stdout(Stdio::piped()).spawn().unwrap();
+    registered(&asks, &second, "waiting");
+    let said = wait.wait_with_output().unwrap();
+    assert!(said.status.success());
+    let said: Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!((said["pid"].to_string(), &said["state"]), (asks, &json!("needs-input")));
+    let id = said["session_id"].as_str().unwrap();
+    let shown = switch(&user, id);
+    assert_eq!((shown["session_id"].as_str(), &shown["place"]), (Some(id), &json!("work:2.0")));
+    assert_eq!(tmux.seen(), ["work:2.0"]);
+    user.ok(&["agents", "label", &works, "the other"]);
+    assert_eq!(switch(&user, "the other")["label"], "the other");
+    assert_eq!(tmux.seen(), ["work:1.0"]);
 }
 
 #[test]
