@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use crate::error::{Error, Result};
 
 /// How the name of a file begins that is not complete yet; git ignores hooks and everybody else files of such a name.
@@ -15,14 +17,32 @@ pub(super) const UNFINISHED: &str = ".tsm-new-";
 /// # Errors
 /// When the directory cannot be written or is full; nothing else is left then.
 pub(super) fn place(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let fresh = fresh(path, bytes, mode)?;
+    fresh.persist(path).map_err(|error| Error::io("write", path, &error.error))?;
+    sync_dir(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// As [`place`], for this user only and where no file is yet; false when there is one.
+///
+/// # Errors
+/// As [`place`].
+pub(super) fn place_new(path: &Path, bytes: &[u8]) -> Result<bool> {
+    match fresh(path, bytes, 0o600)?.persist_noclobber(path) {
+        Ok(_) => sync_dir(path.parent().unwrap_or(Path::new("/"))).map(|()| true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(Error::io("write", path, &error.error)),
+    }
+}
+
+/// A file that is on the disk and has no name of its own yet.
+fn fresh(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile> {
     let failed = |error: &io::Error| Error::io("write", path, error);
     let dir = path.parent().unwrap_or(Path::new("/"));
     let mut fresh = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(dir).map_err(|e| failed(&e))?;
     fresh.write_all(bytes).map_err(|e| failed(&e))?;
     fresh.as_file().set_permissions(Permissions::from_mode(mode)).map_err(|e| failed(&e))?;
     fresh.as_file().sync_data().map_err(|e| failed(&e))?;
-    fresh.persist(path).map_err(|e| failed(&e.error))?;
-    sync_dir(dir)
+    Ok(fresh)
 }
 
 /// Waits until the names in a directory are on the disk.

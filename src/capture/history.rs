@@ -83,7 +83,7 @@ pub(super) fn find(root: &Path, session: &str, commit: &str) -> Option<Kept> {
     let short = commit.get(..7)?;
     let listing = fs::read_dir(root.join(DIR)).ok()?;
     let names = listing.flatten().filter_map(|item| item.file_name().into_string().ok());
-    let mut names = names.filter(|name| name.contains(short) && name.ends_with(".json"));
+    let mut names = names.filter(|name| name.contains(short) && !name.starts_with('.'));
     names.find_map(|file| {
         let record = read(&root.join(DIR).join(&file)).ok()?;
         let is_it = record.session == session && record.commit.sha == commit;
@@ -150,33 +150,44 @@ pub fn of_commit<'a>(git: &Git, kept: &'a [Kept], facts: &Facts) -> Result<Vec<&
     Ok(found)
 }
 
-/// Those of a commit that is no longer in the history of this one, and was authored in the same second: with the same
-/// subject, else by the same author where only one such commit is known.
+/// Those of a commit that was authored in the same second by the same author, and is neither before nor behind this one:
+/// with the same subject, and, where no branch has it any more and only one such commit is known, with any subject.
 fn rewritten<'a>(git: &Git, kept: &'a [Kept], facts: &Facts) -> Result<Vec<&'a Kept>> {
-    let same: Vec<&Kept> = kept
-        .iter()
-        .filter(|one| {
-            one.record.commit.sha != facts.commit.sha
-                && one.record.commit.time == facts.commit.time
-                && one.record.author.email == facts.author.email
-        })
-        .collect();
-    let mut gone = Vec::new();
-    for one in same {
-        // Code 1: it is not; 128: the commit is gone. A commit that is there has a conversation of its own.
-        let known = git.run(&["merge-base", "--is-ancestor", &one.record.commit.sha, &facts.commit.sha])?;
-        if known.code != 0 {
+    let this = facts.commit.sha.as_str();
+    let same = |one: &&Kept| {
+        let record = &one.record;
+        record.commit.sha != this
+            && record.commit.time == facts.commit.time
+            && record.author.email == facts.author.email
+            && one.file.is_some()
+    };
+    let (mut found, mut gone) = (Vec::new(), Vec::new());
+    for one in kept.iter().filter(same) {
+        let other = one.record.commit.sha.as_str();
+        // Code 1: it is not; 128: the commit is gone.
+        let is_before =
+            |a: &str, b: &str| Ok::<_, Error>(git.run(&["merge-base", "--is-ancestor", a, b])?.code == 0);
+        if is_before(other, this)? || is_before(this, other)? {
+            continue;
+        }
+        if one.record.commit.subject == facts.commit.subject {
+            found.push(one);
+        } else if !is_reachable(git, other)? {
             gone.push(one);
         }
     }
-    let subject: Vec<&Kept> =
-        gone.iter().copied().filter(|one| one.record.commit.subject == facts.commit.subject).collect();
-    if !subject.is_empty() {
-        return Ok(subject);
-    }
     let first = gone.first().map(|one| &one.record.commit.sha);
-    let is_one = gone.iter().all(|one| Some(&one.record.commit.sha) == first);
-    Ok(if is_one { gone } else { Vec::new() })
+    if gone.iter().all(|one| Some(&one.record.commit.sha) == first) {
+        found.append(&mut gone);
+    }
+    Ok(found)
+}
+
+/// True when a branch, a tag or `HEAD` leads to the commit.
+fn is_reachable(git: &Git, sha: &str) -> Result<bool> {
+    let refs = git.run(&["for-each-ref", "--count=1", "--contains", sha])?;
+    let in_head = git.run(&["merge-base", "--is-ancestor", sha, "HEAD"])?;
+    Ok(in_head.code == 0 || (refs.code == 0 && !refs.stdout.is_empty()))
 }
 
 /// Which conversations a word means: the name of a file, a session, or a commit in any form that git understands.

@@ -5,6 +5,7 @@
 
 pub mod blame;
 mod cleaner;
+pub mod commit;
 mod config;
 mod exclude;
 mod files;

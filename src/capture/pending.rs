@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::installed::{self, make_dir};
-use super::repo::Git;
+use super::repo::{Git, Place};
 use crate::error::{Error, Kind, Result};
 use crate::inspect::Repository;
 use crate::store::{self, Durability, Layout};
@@ -66,6 +66,31 @@ impl Pending {
         let amends = action.starts_with("commit (amend)").then_some(before);
         let Head { commit, branch } = head;
         Some(Pending { schema: SCHEMA, root, git_dir, commit, amends, branch, time_ms: now_ms, since_ms })
+    }
+
+    /// A commit that somebody has named, as if it were made now.
+    ///
+    /// # Errors
+    /// `NotFound` when the repository has no such commit.
+    pub(super) fn named(place: &Place, commit: &str, now_ms: u64) -> Result<Self> {
+        let git = place.git();
+        let answer =
+            git.run(&["rev-parse", "--verify", "-q", "--end-of-options", &format!("{commit}^{{commit}}")])?;
+        let name = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+        if answer.code != 0 || !is_name(&name) {
+            let text = format!("{} has no commit {commit}", place.root.display());
+            return Err(Error::not_found(text).hint("git log"));
+        }
+        Ok(Pending {
+            schema: SCHEMA,
+            root: place.root.clone(),
+            git_dir: place.git_dir.clone(),
+            commit: name,
+            amends: None,
+            branch: git.text(&["symbolic-ref", "-q", "--short", "HEAD"]).ok(),
+            time_ms: now_ms,
+            since_ms: now_ms,
+        })
     }
 
     fn path(&self, layout: &Layout) -> PathBuf {

@@ -132,14 +132,14 @@ impl Record {
         let last = messages.last()?.seq;
         // A change belongs to what was said before it; what is changed while nothing more is said does, too.
         let next = session.unsaved_messages().map(|said| said.seq).find(|seq| *seq > last);
-        let changes = session
+        let until = session
             .unsaved_changes()
             .take_while(|change| change.at_ms <= cut_ms && next.is_none_or(|next| change.seq < next));
-        let changes: Vec<_> = changes.collect();
-        let upto = changes.last().map_or(last, |change| change.seq.max(last));
+        let done: Vec<_> = until.collect();
+        let upto = done.last().map_or(last, |change| change.seq.max(last));
         let shorten = |text: &str| shorten(text, &session.root, home);
         let mut changed: Vec<Changed> = Vec::new();
-        for change in changes.iter().filter(|change| wanted(&change.file)) {
+        for change in done.iter().filter(|change| wanted(&change.file)) {
             let path = shorten(&change.file.to_string_lossy());
             let prompt = messages.iter().rposition(|said| said.role == Role::User && said.seq < change.seq);
             // Of several changes of a file the last one counts.
@@ -149,7 +149,7 @@ impl Record {
         changed.sort_by(|a, b| a.path.cmp(&b.path));
         let committed = facts.files.iter().filter(|file| wanted(Path::new(file)) && !is_ours(file));
         let masked = messages.iter().map(|said| said.masked).sum::<usize>()
-            + changes.iter().map(|change| change.masked).sum::<usize>();
+            + done.iter().map(|change| change.masked).sum::<usize>();
         let directory = session.cwd.strip_prefix(&session.root).unwrap_or(Path::new(""));
         Some(Record {
             schema: SCHEMA,

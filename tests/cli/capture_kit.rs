@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tsm::capture::{Config, Sessions};
+use tsm::store::Layout;
 
-use super::kit::{Ran, User, run};
+use super::kit::{Ran, User, eventually, run};
 
 /// A working tree of a user.
 pub(crate) struct Repo<'a> {
@@ -113,16 +115,78 @@ impl Repo<'_> {
     }
 }
 
-/// True when the hook has seen a new commit and told of it.
+/// What a client of the API has said, and how: the library itself, as the daemon uses it.
+pub(crate) struct Talk {
+    sessions: Sessions,
+    pub(crate) id: String,
+}
+
+impl Talk {
+    /// One message.
+    #[track_caller]
+    pub(crate) fn say(&self, role: &str, text: &str) -> &Self {
+        self.sessions.add_message(&self.id, role, text, now_ms()).unwrap();
+        self
+    }
+
+    /// A file that the agent has changed.
+    #[track_caller]
+    pub(crate) fn change(&self, file: &str) -> &Self {
+        self.sessions.add_change(&self.id, Path::new(file), None, None, now_ms()).unwrap();
+        self
+    }
+}
+
+pub(crate) fn now_ms() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64
+}
+
+impl Repo<'_> {
+    /// A new session here.
+    #[track_caller]
+    pub(crate) fn talk(&self) -> Talk {
+        let sessions = Sessions::open(&Layout::new(self.user.tsm_dir()), Config::default());
+        let metadata = json!({"cwd": self.dir});
+        let made = sessions.create("cursor", metadata.as_object().unwrap(), now_ms()).unwrap();
+        Talk { sessions, id: made.key }
+    }
+
+    /// The conversations that are kept here, by the names of their files.
+    pub(crate) fn kept(&self) -> BTreeMap<String, Value> {
+        let listing = fs::read_dir(self.dir.join(".prompts")).into_iter().flatten().flatten();
+        let files = listing.filter(|item| !item.file_name().to_string_lossy().starts_with('.'));
+        files
+            .map(|item| {
+                let text = fs::read_to_string(item.path()).unwrap();
+                (item.file_name().into_string().unwrap(), serde_json::from_str(&text).unwrap())
+            })
+            .collect()
+    }
+
+    /// Waits until so many conversations are kept here and nothing is left to do, and returns them.
+    #[track_caller]
+    pub(crate) fn until_kept(&self, count: usize) -> Vec<Value> {
+        eventually("the workers are done", || self.noted().is_empty() && self.user.alive().is_empty());
+        let kept = self.kept();
+        assert_eq!(kept.len(), count, "{kept:#?}");
+        kept.into_values().collect()
+    }
+}
+
+/// What was said in a conversation.
+pub(crate) fn said(record: &Value) -> Vec<&str> {
+    record["messages"].as_array().unwrap().iter().map(|said| said["content"].as_str().unwrap()).collect()
+}
+
+/// True when a commit keeps what was said before it.
+#[track_caller]
 pub(crate) fn is_captured(repo: &Repo<'_>) -> bool {
     static NEXT: AtomicU32 = AtomicU32::new(1);
-    // Empty commits of one second in two repositories would be one and the same.
-    let subject = format!("probe {}", NEXT.fetch_add(1, Ordering::Relaxed));
-    repo.git(&["commit", "-q", "--allow-empty", "-m", &subject]);
-    let commit = repo.git(&["rev-parse", "HEAD"]);
-    // The commit has waited for it.
-    let noted = repo.noted();
-    noted.iter().any(|name| name.starts_with(&commit))
+    let text = format!("probe {}", NEXT.fetch_add(1, Ordering::Relaxed));
+    repo.talk().say("user", &text);
+    repo.git(&["commit", "-q", "--allow-empty", "-m", &text]);
+    eventually("the worker is done", || repo.user.alive().is_empty());
+    repo.kept().values().any(|record| said(record).contains(&text.as_str()))
 }
 
 /// Every file below a directory, with its mode and content; a link with what it says.

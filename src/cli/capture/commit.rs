@@ -20,6 +20,9 @@ use crate::sys::{clock, fd, poll, run, spawn};
 /// How long a commit waits for the disk.
 const PATIENCE: Duration = Duration::from_millis(60);
 
+/// How long an agent may take to write down what it has said.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// Where the worker says that the commit is noted.
 const NOTED: RawFd = 3;
 
@@ -72,14 +75,23 @@ fn work(order: Option<OsString>) -> Option<()> {
     // Git, its caller, and a lock that its caller holds must not live as long as this.
     fd::close_from(NOTED + 1);
     let settings = Settings::read().ok()?;
-    let layout = Layout::new(settings.root);
+    let layout = Layout::new(settings.root.clone());
     // A directory that was left can be removed, and its disk unmounted.
     let _ = std::env::set_current_dir("/");
     let pending: Option<Pending> = order.and_then(|order| serde_json::from_str(order.to_str()?).ok());
     // Closed without a word it says that it could not be noted.
     let told = fd::inherited(NOTED).map(File::from);
-    if pending.is_some_and(|pending| pending.record(&layout).is_ok()) {
-        let _ = told.ok()?.write_all(b".");
+    let pending = pending?;
+    let is_noted = pending.record(&layout).is_ok();
+    if let Ok(mut told) = told
+        && is_noted
+    {
+        let _ = told.write_all(b".");
     }
+    // An agent that commits itself may still be writing down what it has said before.
+    poll::pause(GRACE);
+    let desk = super::desk(&settings).ok()?;
+    let now_ms = clock::wall_ms();
+    desk.work(&pending, now_ms);
     Some(())
 }

@@ -145,6 +145,10 @@ fn values(context: &Context, value: &Value<'_>, taken: &[String], typed: &str, a
             "VERB" => fixed(&["STATUS", "HEALTH", "RELOAD", "STOP"], answer),
             "FILE" => answer.files = true,
             "DIRECTORY" => answer.dirs = true,
+            "FILE:LINE" => answer.files = true,
+            "CONVERSATION" => answer.candidates.extend(
+                crate::cli::capture::candidates().into_iter().filter(|one| !taken.contains(&one.value)),
+            ),
             "COMMAND" => {
                 if value.verb == "save" {
                     processes(context, value, taken, typed, answer);
