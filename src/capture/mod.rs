@@ -12,6 +12,7 @@ mod files;
 pub mod gitconfig;
 pub mod history;
 pub mod hook;
+mod ingest;
 pub mod install;
 pub mod installed;
 mod journal;
@@ -27,6 +28,7 @@ pub mod uninstall;
 
 pub use config::Config;
 pub use exclude::Excluded;
+pub use ingest::{Ingested, ingest};
 pub use mask::{Masked, mask};
 pub use refusal::{Code, Refusal};
 pub use session::{Captured, Change, Message, Role, Saved};

@@ -7,7 +7,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::capture::journal::Source;
 
 const HOUR: u64 = 60 * 60 * 1000;
 const NOW: u64 = 1_767_225_600_000;
