@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::exclude::Excluded;
 use super::files::{self, UNFINISHED};
 use super::history::{self, find};
-use super::installed::{self, make_dir};
+use super::ingest::ingest;
+use super::installed::{self, Installed, make_dir};
 use super::pending::{Pending, place_of};
 use super::record::{DIR, Facts, Record};
 use super::repo::{Git, Place};
@@ -36,6 +37,8 @@ pub struct Desk {
     pub sessions: Sessions,
     /// The user's home directory, which no file is to tell.
     pub home: Option<PathBuf>,
+    /// The folders of Claude Code, such as `~/.claude`.
+    pub claude_dirs: Vec<PathBuf>,
 }
 
 /// What a sweep has come to.
@@ -88,9 +91,15 @@ impl Desk {
         swept
     }
 
-    /// Reads what agents have written down themselves since capture was installed; what cannot be read is left for later.
-    pub fn ingest(&self, root: &Path, common_dir: &Path, now_ms: u64) {
-        let _ = (root, common_dir, now_ms);
+    /// Reads what agents have written down themselves since capture was installed in a repository.
+    ///
+    /// # Errors
+    /// When it cannot be read, or taken down.
+    pub fn read_agents(&self, place: &Place) -> Result<()> {
+        match Installed::read(&self.layout)?.since(&place.common_dir) {
+            Some(since_ms) => ingest(&self.sessions, &self.claude_dirs, &place.root, since_ms).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn lock(&self, root: &Path, patience: Duration) -> Result<Option<Lock>> {
@@ -133,6 +142,8 @@ impl Desk {
         if history::is_there(root)? {
             tidy(root);
         }
+        // What a client of the API has said is kept also where this fails.
+        let read = ingest(&self.sessions, &self.claude_dirs, root, pending.since_ms);
         let mut written = Vec::new();
         let mut facts: Option<Facts> = None;
         let excluded = Excluded::new(root, self.sessions.config());
@@ -149,7 +160,7 @@ impl Desk {
             }
             let facts = match &mut facts {
                 Some(facts) => facts,
-                none => none.insert(self.facts(pending, now_ms)?),
+                none => none.insert(self.facts(pending)?),
             };
             let branch = pending.branch.as_deref();
             let wanted = |file: &Path| !excluded.is_excluded(file);
@@ -160,7 +171,7 @@ impl Desk {
                 self.mark(&session, &record, now_ms)?;
             }
         }
-        Ok(written)
+        read.map(|_| written)
     }
 
     fn mark(&self, session: &Captured, record: &Record, now_ms: u64) -> Result<()> {
@@ -168,7 +179,7 @@ impl Desk {
     }
 
     /// What git says of the commit. One that it does not know any more was replaced before anybody looked.
-    fn facts(&self, pending: &Pending, _now_ms: u64) -> Result<Facts> {
+    fn facts(&self, pending: &Pending) -> Result<Facts> {
         let git = Git::of(&pending.root, &pending.git_dir);
         let mut facts = match history::facts(&git, &pending.commit) {
             Ok(facts) => facts,
@@ -205,7 +216,8 @@ impl Desk {
 
     fn save(&self, dir: &Path, commit: &str, only: Option<&str>, now_ms: u64) -> Result<Vec<PathBuf>> {
         let place = Place::find(dir)?;
-        let pending = Pending::named(&place, commit, now_ms)?;
+        let since_ms = Installed::read(&self.layout)?.since(&place.common_dir).unwrap_or(now_ms);
+        let pending = Pending::named(&place, commit, now_ms, since_ms)?;
         let Some(_held) = self.lock(&place.root, PATIENCE)? else {
             return Err(Error::new(Kind::TimedOut, format!("somebody else is at {}", place.root.display())));
         };

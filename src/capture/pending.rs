@@ -72,7 +72,7 @@ impl Pending {
     ///
     /// # Errors
     /// `NotFound` when the repository has no such commit.
-    pub(super) fn named(place: &Place, commit: &str, now_ms: u64) -> Result<Self> {
+    pub(super) fn named(place: &Place, commit: &str, now_ms: u64, since_ms: u64) -> Result<Self> {
         let git = place.git();
         let answer =
             git.run(&["rev-parse", "--verify", "-q", "--end-of-options", &format!("{commit}^{{commit}}")])?;
@@ -89,7 +89,7 @@ impl Pending {
             amends: None,
             branch: git.text(&["symbolic-ref", "-q", "--short", "HEAD"]).ok(),
             time_ms: now_ms,
-            since_ms: now_ms,
+            since_ms,
         })
     }
 

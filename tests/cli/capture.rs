@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::agents_kit::session_id;
 use crate::capture_kit::{Repo, said};
 use crate::kit::{User, eventually, kill, run, text};
 
@@ -55,6 +56,38 @@ fn a_commit_keeps_what_was_said_since_the_last_one_with_secrets_masked() {
     let other = kept.iter().find(|one| one["commit"]["sha"] == third.as_str()).unwrap();
     assert_eq!(said(other), ["and now b"]);
     assert_eq!(fs::read_dir(repo.dir.join(".prompts")).unwrap().count(), 2, "nothing else is left");
+}
+
+#[test]
+fn a_conversation_with_claude_code_is_found_where_it_keeps_it() {
+    let user = User::new();
+    let repo = user.repo("shop");
+    let (old, new) = (session_id(), session_id());
+    let mut before = user.transcript(&repo.dir, &old);
+    before.ago(600).prompt("long ago").says("yes", Some("end_turn"));
+    repo.tsm(&["capture", "install"]);
+    let mut transcript = user.transcript(&repo.dir, &new);
+    transcript.prompt(&format!("fix it with {KEY}")).says("fixed", Some("end_turn"));
+    let elsewhere = user.home().join("other");
+    fs::create_dir(&elsewhere).unwrap();
+    user.transcript(&elsewhere, &session_id()).prompt("of another place");
+    repo.tsm(&["capture", "list"]).says("fix it with");
+    repo.commit("a", "first");
+    let [one] = &repo.until_kept(1)[..] else { panic!() };
+    assert_eq!((&one["tool"], &one["session"]), (&"claude-code".into(), &new.as_str().into()));
+    let contents = said(one);
+    assert_eq!(contents.len(), 2, "{contents:?}");
+    assert!(contents[0].starts_with("fix it with ") && !contents[0].contains(KEY), "{contents:?}");
+    // It goes on, and the old one is taken up again.
+    transcript.prompt("more");
+    before.record(serde_json::json!({"type": "user", "timestamp": chrono::Utc::now().to_rfc3339(),
+        "message": {"role": "user", "content": "again"}}));
+    repo.commit("a", "second");
+    let kept = repo.until_kept(3);
+    let mut all: Vec<&str> =
+        kept.iter().filter(|one| one["commit"]["subject"] == "second").flat_map(said).collect();
+    all.sort_unstable();
+    assert_eq!(all, ["again", "more"]);
 }
 
 #[test]

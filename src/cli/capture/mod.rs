@@ -71,7 +71,8 @@ fn desk(settings: &Settings) -> Result<Desk> {
     };
     let sessions = Sessions::open(&layout, config);
     let home = settings.home.as_ref().map(|home| home.canonicalize().unwrap_or_else(|_| home.clone()));
-    Ok(Desk { layout, sessions, home })
+    let claude = settings.claude_dir.clone().or_else(|| Some(settings.home.as_ref()?.join(".claude")));
+    Ok(Desk { layout, sessions, home, claude_dirs: claude.into_iter().collect() })
 }
 
 /// A repository and every conversation in it.
@@ -90,7 +91,9 @@ impl Here {
         let place = Place::find(&context.current_dir()?)?;
         let desk = desk(&context.settings)?;
         let now_ms = clock::wall_ms();
-        desk.ingest(&place.root, &place.common_dir, now_ms);
+        if let Err(error) = desk.read_agents(&place) {
+            context.output.remark(&format!("what agents have written down could not be read: {error}"));
+        }
         for error in desk.sweep(now_ms).failed {
             context.output.remark(&format!("not kept yet: {error}"));
         }
