@@ -255,3 +255,6 @@ fn tidy(root: &Path) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
