@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import agents
 import daemon
 import shell
 from kit import MS, PATIENCE, Bench, Wrong, machine, median, say
@@ -297,6 +298,7 @@ ROWS = {
     "log": lambda bench, _: log_lines(bench),
     **shell.ROWS,
     **daemon.ROWS,
+    **agents.ROWS,
 }
 
 
