@@ -3,12 +3,14 @@
 //!
 //! Looks are made in other threads than the poll loop's: the first of a session reads the end of a long file.
 
+use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::capture::Captures;
 use super::keeper::SCAN_MS;
 use super::params::Label;
 use super::protocol::{Failure, Form};
@@ -35,6 +37,16 @@ pub(super) struct Seen {
     pub(super) sessions: Vec<Session>,
     /// The same in the form of `tsm agents --json`.
     pub(super) documents: Vec<Document>,
+}
+
+impl Seen {
+    /// Where agents work.
+    fn dirs(&self) -> Vec<PathBuf> {
+        let mut dirs: Vec<PathBuf> = self.sessions.iter().filter_map(|one| one.cwd.clone()).collect();
+        dirs.sort_unstable();
+        dirs.dedup();
+        dirs
+    }
 }
 
 /// What a look has found to be changed.
@@ -171,12 +183,18 @@ impl Agents {
         })
     }
 
-    /// Looks for ever, 5 s after the last look of anybody.
-    pub(super) fn watch(self: &Arc<Self>) {
+    /// Looks for ever, 5 s after the last look of anybody; capture looks along.
+    pub(super) fn watch(self: &Arc<Self>, captures: Arc<Captures>) {
         let agents = Arc::clone(self);
         let _ = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
+            let mut followed: Option<Instant> = None;
             loop {
-                let due = agents.seen().began + Duration::from_millis(SCAN_MS);
+                let pause = Duration::from_millis(SCAN_MS);
+                if followed.is_none_or(|at| at.elapsed() >= pause) {
+                    captures.look(agents.seen().dirs());
+                    followed = Some(Instant::now());
+                }
+                let due = agents.seen().began + pause;
                 match due.checked_duration_since(Instant::now()) {
                     Some(left) if !left.is_zero() => poll::pause(left),
                     _ => drop(agents.look(due)),

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use super::params::{
     ActiveSessions, AddCodeChange, AddMessage, AgentsList, Clean, Cleanup, Command, CreateSession, Delete,
     Env, EnvFile, Events, Kill, KillPort, Label, List, Logs, Nothing, OneAgent, OneName, OneRef, Orphans,
-    Port, Ports, Refs, Restart, Save, Scan, Send, Services, Shutdown, Start, Startup, StopAgent, Validate,
+    Port, Ports, Refs, Restart, Save, SaveSession, SaveSessionsForRepo, Scan, Send, Services, Shutdown,
+    Start, Startup, StopAgent, Validate,
 };
 use super::protocol::{Failure, code};
 
@@ -83,6 +84,8 @@ pub const METHODS: &[Method] = &[
     own::<CreateSession>("createSession", "begins to capture a conversation: {\"sessionId\":…}"),
     own::<AddMessage>("addMessage", "adds what was said, secrets masked; answered when it is on the disk"),
     own::<AddCodeChange>("addCodeChange", "adds that a file was changed"),
+    own::<SaveSession>("saveSession", "keeps what was said with a commit, in `.prompts`"),
+    own::<SaveSessionsForRepo>("saveSessionsForRepo", "the same for all conversations of a repository"),
     own::<ActiveSessions>("getActiveSessions", "the captured conversations that are not over"),
     own::<Nothing>("getConfig", "what is captured, and what is left out"),
     own::<Shutdown>("shutdown", "ends the daemon after the requests under way"),

@@ -144,6 +144,7 @@ impl Daemon {
         let mut keeper = Keeper::remembering(layout);
         let first = keeper.scan(layout);
         let (tell, changes) = channel();
+        let captures = Arc::new(Captures::new(layout, &user));
         let agents = Arc::new(Agents::looked_at(layout, user.agents, tell, waker.clone()));
         let (say, said) = channel();
         for line in first {
@@ -156,7 +157,7 @@ impl Daemon {
         let (poke, pokes) = wake::pair().map_err(|error| Error::io("wake", layout.root(), &error))?;
         keep(layout.clone(), keeper, pokes, say, waker.clone());
         watch_journal(layout.clone(), waker.clone());
-        agents.watch();
+        agents.watch(Arc::clone(&captures));
         Ok(Daemon {
             layout: layout.clone(),
             files,
@@ -169,7 +170,7 @@ impl Daemon {
             journal,
             agents,
             changes,
-            captures: Arc::new(Captures::new(layout, user.capture)),
+            captures,
             looked,
             said,
             poke,

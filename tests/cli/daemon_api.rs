@@ -180,7 +180,7 @@ const ACTS: [&str; 16] = [
 ];
 
 /// The daemon's own, each with tests of its own.
-const OWN: [&str; 17] = [
+const OWN: [&str; 19] = [
     "addCodeChange",
     "addMessage",
     "agents.explain",
@@ -196,6 +196,8 @@ const OWN: [&str; 17] = [
     "logs.subscribe",
     "metrics",
     "ping",
+    "saveSession",
+    "saveSessionsForRepo",
     "shutdown",
     "status",
 ];

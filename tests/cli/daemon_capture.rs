@@ -192,3 +192,63 @@ fn what_cannot_be_captured_is_refused_in_words_and_nothing_is_kept() {
     api.call("addMessage", &message(&id, "user", &format!("use {secret} for it"))).unwrap();
     assert!(!user.captured_bytes().contains(&secret));
 }
+
+/// Commits nothing, and returns the name of that.
+fn commit(user: &User) -> String {
+    let git = |args: &[&str]| {
+        let mut git = user.command("git");
+        git.args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(args);
+        run(git).code(0).stdout.trim().to_owned()
+    };
+    git(&["commit", "-q", "--allow-empty", "-m", "x"]);
+    git(&["rev-parse", "HEAD"])
+}
+
+#[test]
+fn what_was_said_is_kept_with_a_commit_once() {
+    let user = User::new();
+    user.repository();
+    user.daemon();
+    let mut api = user.api();
+    let ids = [user.capture_session(&mut api), user.capture_session(&mut api)];
+    for id in &ids {
+        api.call("addMessage", &json!({"sessionId": id, "role": "user", "content": "add a login"})).unwrap();
+    }
+    let error =
+        api.call("saveSession", &json!({"sessionId": ids[0], "commitSha": "0".repeat(40)})).unwrap_err();
+    assert!(!user.cwd().join(".prompts").exists(), "{error}");
+    let error = api.call("saveSession", &json!({"sessionId": "nope"})).unwrap_err();
+    assert_eq!(error["data"]["kind"], "unknown-session", "{error}");
+    let sha = commit(&user);
+    let saved = api.call("saveSession", &json!({"sessionId": ids[0], "commitSha": sha})).unwrap();
+    assert_eq!(saved["success"], true, "{saved}");
+    let kept: Value =
+        serde_json::from_str(&fs::read_to_string(saved["file"].as_str().unwrap()).unwrap()).unwrap();
+    assert_eq!(
+        (&kept["commit"]["sha"], &kept["messages"][0]["content"]),
+        (&sha.as_str().into(), &"add a login".into())
+    );
+    let all = json!({"command": "saveSessionsForRepo", "repoPath": user.cwd(), "commitSha": sha});
+    assert_eq!(api.ask(&all.to_string())["sessionsSaved"], 1, "the other one");
+    assert_eq!(api.ask(&all.to_string())["sessionsSaved"], 0, "each once");
+    assert_eq!(fs::read_dir(user.cwd().join(".prompts")).unwrap().count(), 2);
+    let elsewhere = json!({"repoPath": user.home(), "commitSha": sha});
+    let error = api.call("saveSessionsForRepo", &elsewhere).unwrap_err();
+    assert_eq!(error["data"]["kind"], "not-a-repository", "{error}");
+}
+
+#[test]
+fn where_capture_is_installed_the_daemon_follows_what_agents_write_themselves() {
+    let user = User::new();
+    user.repository();
+    commit(&user);
+    user.ok(&["capture", "install"]);
+    let (agent, id) = (user.claude(), crate::agents_kit::session_id());
+    user.registry(&agent, &id, "busy", crate::agents_kit::ago(1));
+    user.transcript(&user.cwd(), &id).prompt("add a login").says("Done.", Some("end_turn"));
+    user.daemon();
+    eventually("it has read the conversation", || {
+        said(&mut user.api()) == [["user: add a login", "assistant: Done."]]
+    });
+    eventually("it is counted", || user.api().ask("STATUS")["activeSessions"] == 1);
+}
