@@ -1,5 +1,7 @@
 //! How fast secrets are masked: `cargo bench --bench mask`, in megabytes a second.
 
+#![expect(clippy::print_stdout, reason = "its result is for who has run it")]
+
 use std::hint::black_box;
 use std::time::Instant;
 

@@ -148,13 +148,14 @@ impl Captures {
         match method.name {
             "createSession" => {
                 let wanted: CreateSession = method.params(params)?;
-                let made = sessions()?.create(&wanted.tool, &wanted.metadata, now).map_err(refused)?;
+                let made =
+                    sessions()?.create(&wanted.tool, &wanted.metadata, now).map_err(|why| refused(&why))?;
                 self.count();
                 Ok(json!({"sessionId": made.id}))
             }
             "addMessage" => {
                 let AddMessage { session_id, role, content } = method.params(params)?;
-                sessions()?.add_message(&session_id, &role, &content, now).map_err(refused)?;
+                sessions()?.add_message(&session_id, &role, &content, now).map_err(|why| refused(&why))?;
                 Ok(json!({"success": true}))
             }
             "addCodeChange" => {
@@ -163,12 +164,12 @@ impl Captures {
                 let file = Path::new(&wanted.file_path);
                 let added = sessions()?.add_change(&wanted.session_id, file, before, after, now);
                 // Of a file that is left out by the settings nothing is kept, and nothing is wrong.
-                Ok(json!({"success": true, "stored": added.map_err(refused)?.is_some()}))
+                Ok(json!({"success": true, "stored": added.map_err(|why| refused(&why))?.is_some()}))
             }
             "saveSession" => {
                 let wanted: SaveSession = method.params(params)?;
                 let desk = self.desk().map_err(|error| Failure::of(&error))?;
-                let session = desk.sessions.get(&wanted.session_id).map_err(refused)?;
+                let session = desk.sessions.get(&wanted.session_id).map_err(|why| refused(&why))?;
                 let commit = wanted.commit_sha.as_deref().unwrap_or("HEAD");
                 let file =
                     desk.save_session(&session.key, commit, now).map_err(|error| Failure::of(&error))?;
@@ -215,7 +216,7 @@ fn kind(code: Code) -> String {
 }
 
 /// A refusal with its own word for what is wrong.
-fn refused(refusal: Refusal) -> Failure {
+fn refused(refusal: &Refusal) -> Failure {
     let mut failure = Failure::of(&refusal.error);
     failure.data.kind = kind(refusal.code);
     failure
