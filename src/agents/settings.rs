@@ -201,17 +201,15 @@ fn merge_groups(
     for raw in groups {
         let group: Value = serde_json::from_str(raw.get()).unwrap_or_default();
         let keep = |entry: &Value| wanted.is_some_and(|hook| hook.is(&group, entry, command));
-        let mut left = 0;
         let (mut others, mut dropped) = (Vec::new(), false);
-        for entry in entries(&group) {
+        for (at, entry) in entries(&group).iter().enumerate() {
             let kept = keep(entry) && !there;
             there |= kept;
             if ours(entry).is_some() && !kept {
                 dropped = true;
             } else {
-                others.push(left);
+                others.push(at);
             }
-            left += 1;
         }
         match wanted {
             _ if !dropped => merged.push(Node::Raw(raw.get().to_owned())),
