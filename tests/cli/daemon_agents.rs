@@ -137,9 +137,8 @@ fn daemon_label_over_socket() {
 fn registry_update_waiting_since_and_stale_removal_over_the_socket() {
     let user = User::new();
     user.daemon();
-    let mut api = user.api();
     let (agent, id, _transcript) = user.conversation();
-    let mut now = |status: &str, seconds| {
+    let now = |status: &str, seconds| {
         user.registry(&agent, &id, status, ago(seconds));
         let one = user.agent_now(agent.pid()).unwrap();
         (one["state"].as_str().unwrap().to_owned(), one["waiting_since"].as_str().map(str::to_owned))
