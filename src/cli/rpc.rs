@@ -60,9 +60,11 @@ mod tests {
     use super::super::Cli;
     use super::*;
 
-    /// Verbs that are of use to somebody who sits there, or are the daemon's own door.
-    const NO_METHOD: [&str; 14] = [
+    /// Verbs that are of use to somebody who sits there, or are the daemon's own door. Those of capture speak of the
+    /// repository that they are typed in; programs have `createSession` and its kin.
+    const NO_METHOD: [&str; 15] = [
         "api",
+        "capture",
         "cd",
         "completions",
         "daemon",

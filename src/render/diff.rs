@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn changes_come_in_hunks_with_three_lines_around() {
-        let lines = |from: u32, to: u32| (from..=to).map(|n| n.to_string()).collect::<Vec<_>>().join("\n") + "\n";
+        let lines =
+            |from: u32, to: u32| (from..=to).map(|n| n.to_string()).collect::<Vec<_>>().join("\n") + "\n";
         let old = lines(1, 30);
         let new = old.replace("\n5\n", "\nfive\n").replace("\n11\n", "\n").replace("\n25\n", "\n25\nx\n");
         let expected = "--- a\n+++ b\n@@ -2,13 +2,12 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n 9\n 10\n-11\n 12\n 13\n 14\n\
