@@ -27,7 +27,7 @@ use crate::sys::poll::{self, Interest};
 use crate::sys::signals::{Caught, Signals};
 use crate::sys::wake::{self, Waker, Wakes};
 use crate::sys::watch::Watch;
-use crate::sys::{clock, notify, run};
+use crate::sys::{clock, memory, notify, run};
 
 /// How long the end waits for verbs that are under way, in milliseconds: as long as a stop may take by itself.
 const LAST_MS: u64 = 30_000;
@@ -125,6 +125,8 @@ pub fn run(layout: &Layout, options: Options, user: User) -> Result<()> {
     }
     daemon.files.log(&format!("started, version {}", daemon.files.state.version));
     notify::say("READY=1");
+    // From here on it mostly waits: what only its start has run need not stay in memory.
+    memory::release_code();
     while !daemon.is_over() {
         daemon.turn();
     }

@@ -15,6 +15,7 @@ pub mod flock;
 pub mod foreground;
 pub mod lock;
 pub mod manager;
+pub mod memory;
 pub mod notify;
 pub mod pidfd;
 pub mod poll;
