@@ -9,18 +9,28 @@ use crate::error::Error;
 /// How alike a wrong word and a right one must be for a question.
 const ALIKE: f64 = 0.7;
 
+/// What somebody types who wants to see what there is.
+const LISTS: [&str; 4] = ["list", "ls", "ps", "show"];
+
 /// The error behind `error`, which came of `words` (without the program's name) parsed as `command`.
 pub(super) fn explain(error: &clap::Error, command: &clap::Command, words: &[OsString]) -> Error {
-    let verb = verb(command, words);
-    let whose = verb.map_or("tsm", clap::Command::get_name);
-    let help = verb.map_or_else(|| "tsm --help".to_owned(), |verb| format!("tsm {} --help", verb.get_name()));
+    let (verb, whose) = verb(command, words);
+    let whose = whose.as_str();
+    let help = format!("tsm {whose} --help").replace("tsm tsm", "tsm");
     let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
     let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let typed = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
             if let Some(verb) = verb.filter(|verb| verb.has_subcommands()) {
-                let next = nearest_verb(verb, &typed).map_or(help, |inner| format!("tsm {whose} {inner}"));
+                let next = match nearest_verb(verb, &typed) {
+                    Some(inner) => format!("tsm {whose} {inner}"),
+                    // What lists without a word, as other verbs do with this one.
+                    None if LISTS.contains(&typed.as_str()) && !verb.is_subcommand_required_set() => {
+                        format!("tsm {whose}")
+                    }
+                    None => help,
+                };
                 return Error::usage(format!("{whose} has no verb {typed:?}")).hint(next);
             }
             let next = nearest_verb(command, &typed).map_or(help, |verb| format!("tsm {verb}"));
@@ -46,10 +56,18 @@ pub(super) fn explain(error: &clap::Error, command: &clap::Command, words: &[OsS
             let missing = match argument.as_str() {
                 argument if argument.contains("<REF>") => "the name of a process, or all",
                 argument if argument.contains("<SERVICE>") => "the name of a service",
+                argument if argument.contains("<AGENT>") => "the name of a session",
+                argument if argument.contains("<CONVERSATION>") => "a commit, or a session",
                 _ if whose == "save" => "a name for the service",
                 argument => argument,
             };
-            let next = if argument.contains("<SERVICE>") { "tsm list available" } else { "tsm list" };
+            let next = match argument.as_str() {
+                argument if argument.contains("<SERVICE>") => "tsm list available",
+                argument if argument.contains("<AGENT>") => "tsm agents",
+                argument if argument.contains("<CONVERSATION>") => "tsm capture list",
+                argument if argument.contains("<REF>") || whose == "save" => "tsm list",
+                _ => &help,
+            };
             Error::usage(format!("{whose} needs {missing}")).hint(next)
         }
         ErrorKind::InvalidValue if value.is_empty() => {
@@ -91,9 +109,20 @@ pub(super) fn explain(error: &clap::Error, command: &clap::Command, words: &[OsS
     }
 }
 
-/// The verb among `words`.
-fn verb<'a>(command: &'a clap::Command, words: &[OsString]) -> Option<&'a clap::Command> {
-    words.iter().find_map(|word| command.find_subcommand(word))
+/// The verb among `words`, to the innermost, and what it is called: `agents label`; `tsm` where there is none.
+fn verb<'a>(command: &'a clap::Command, words: &[OsString]) -> (Option<&'a clap::Command>, String) {
+    let first = |(at, word)| Some((at, command.find_subcommand(word)?));
+    let Some((at, mut found)) = words.iter().enumerate().find_map(first) else {
+        return (None, "tsm".into());
+    };
+    let mut name = found.get_name().to_owned();
+    // Of the rest only the next word can be one: what follows another is an argument, whatever it is.
+    for word in words[at + 1..].iter().filter(|word| !word.to_string_lossy().starts_with('-')) {
+        let Some(inner) = found.find_subcommand(word) else { break };
+        found = inner;
+        name = format!("{name} {}", inner.get_name());
+    }
+    (Some(found), name)
 }
 
 /// The verb that looks most like `typed`, by its own name even where an alias is nearer.
@@ -156,7 +185,18 @@ mod tests {
             ("xyzzy", "there is no verb \"xyzzy\"", "tsm --help"),
             ("socket stats", "socket has no verb \"stats\"", "tsm socket status"),
             ("ipc xyzzy", "ipc has no verb \"xyzzy\"", "tsm ipc --help"),
-            ("socket status", "socket needs the name of a process, or all", "tsm list"),
+            ("socket status", "socket status needs the name of a process, or all", "tsm list"),
+            ("agents list", "agents has no verb \"list\"", "tsm agents"),
+            ("agents lable x", "agents has no verb \"lable\"", "tsm agents label"),
+            ("agents foo wait", "agents has no verb \"foo\"", "tsm agents --help"),
+            ("capture ls", "capture has no verb \"ls\"", "tsm capture list"),
+            ("agents explain", "agents explain needs the name of a session", "tsm agents"),
+            ("sessions wait", "agents wait needs the name of a session", "tsm agents"),
+            ("agents label x", "agents label needs <TEXT>", "tsm agents label --help"),
+            ("agents wait --x", "agents wait has no option --x", "tsm agents wait --help"),
+            ("agents wait --any x", "--any does not go with [AGENT]...", "tsm agents wait --help"),
+            ("capture show", "capture show needs a commit, or a session", "tsm capture list"),
+            ("capture search", "capture search needs <TEXT>", "tsm capture search --help"),
             ("help lst", "there is no verb \"lst\"", "tsm list"),
             ("-x", "tsm has no option -x", "tsm --help"),
             ("list --jsn", "list has no option --jsn", "tsm list --json"),
