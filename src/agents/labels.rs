@@ -111,10 +111,15 @@ impl Labels {
 fn parse(text: &str) -> Result<&str> {
     let label = text.trim();
     if label.chars().any(char::is_control) {
-        return Err(Error::usage("a label is one line of text without control characters"));
+        return Err(Error::usage("a label is one line of text without control characters")
+            .hint("tsm agents label AGENT 'a short name'"));
     }
     if label.chars().count() > LONGEST {
-        return Err(Error::usage(format!("a label has at most {LONGEST} characters")));
+        return Err(Error::usage(format!(
+            "a label has at most {LONGEST} characters, and this one has {}",
+            label.chars().count()
+        ))
+        .hint("tsm agents label AGENT 'a short name'"));
     }
     Ok(label)
 }

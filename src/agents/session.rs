@@ -71,7 +71,7 @@ pub struct Evidence {
     pub decided: bool,
     /// Where it stands, when it is a file.
     pub path: Option<PathBuf>,
-    /// What was found there, or why it does not count, such as `status "waiting", 12 s ago` or `of another process: it
+    /// What was found there, or why it does not count, such as `status "waiting", 12s ago` or `of another process: it
     /// says procStart 77, the process has 99`.
     pub found: String,
     /// The state that it speaks for.

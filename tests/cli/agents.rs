@@ -130,10 +130,12 @@ fn the_table_fits_the_terminal() {
             assert!(line.width() <= usize::from(columns), "{columns}: {line}");
         }
         assert!(lines[1].contains("needs-input") && lines[1].contains("5m"), "{shown}");
+        // What it waits for is whole before anything is shown beside it.
+        assert!(columns == 40 || lines[1].contains("  a dialog is open  "), "{shown}");
         assert_eq!(lines[0].contains("PROJECT"), columns >= 60, "{shown}");
         assert_eq!(lines[0].contains("PREVIEW"), columns >= 90, "{shown}");
         assert_eq!(lines[0].contains("PORTS"), columns >= 120, "{shown}");
-        assert_eq!(lines[0].contains("PID"), columns >= 90, "{shown}");
+        assert_eq!(lines[0].contains("PID"), columns >= 120, "{shown}");
     }
     // A pipe gets all of it.
     let text = user.ok(&["agents"]).stdout;
@@ -171,7 +173,18 @@ fn a_label_is_kept_shown_and_taken_away() {
     assert_eq!(user.sessions()[0]["label"], Value::Null);
     user.tsm(&["agents", "label", "nobody", "x"]).code(4).complains("no such session: nobody");
     user.tsm(&["agents", "label", "api"]).code(2);
-    user.tsm(&["agents", "label", "api", "two\nlines"]).code(2).complains("one line");
+    user.tsm(&["agents", "label", "api", "two\nlines"])
+        .code(2)
+        .complains("one line")
+        .complains("try: tsm agents label AGENT");
+    user.tsm(&["agents", "label", "api", &"x".repeat(101)]).code(2).complains("and this one has 101");
+
+    // One that two have names neither, which is said.
+    let (other, other_id) = user.claude_in("shop", "busy", 3);
+    user.ok(&["agents", "label", "shop", "mine"]);
+    let same = format!("also the label of {} (PID {}, claude in shop): ", &other_id[..8], other.pid());
+    user.ok(&["agents", "label", "api", "mine"]).complains(&same).complains(&format!("label {pid} TEXT"));
+    other.kill();
 
     // It belongs to the conversation.
     user.ok(&["agents", "label", "api", "mine"]);
@@ -232,6 +245,10 @@ fn explain_says_what_decided_and_what_to_type() {
         one["evidence"].as_array().unwrap().iter().filter(|of| of["decided"] == true).collect();
     assert_eq!((decided.len(), &decided[0]["source"]), (1, &json!("registry")), "{one}");
     user.tsm(&["agents", "explain", "nobody"]).code(4);
+    // A file in the evidence reads as the time above it; who says nothing is not named.
+    user.registry(&agent, &id, "unheard", ago(3700));
+    let text = user.ok(&["agents", "explain", "api"]).stdout;
+    assert!(text.contains(", 1h 1m ago") && !text.contains("said by"), "{text}");
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn hooks_are_put_in_once_kept_apart_from_others_and_taken_out_again() {
     let user = User::new();
     write(&user, OTHERS);
     fs::set_permissions(path(&user), fs::Permissions::from_mode(0o644)).unwrap();
-    install(&user, &[]).code(0).says("10 hooks are in").complains("at its next start");
+    install(&user, &[]).code(0).says("10 hooks are now in").complains("at its next start");
     let merged = settings(&user);
     assert_eq!(merged["hooks"]["Stop"][0]["hooks"][0]["command"], "say done");
     let tsm = user.tsm_command(&[]).get_program().to_str().unwrap().to_owned();
@@ -75,17 +75,17 @@ fn hooks_are_put_in_once_kept_apart_from_others_and_taken_out_again() {
     );
     assert!(first.ends_with("    \"env\": { \"A\": \"1\" }\n}\n"), "{first}");
 
-    let again = install(&user, &[]).code(0).says("all hooks are in");
+    let again = install(&user, &[]).code(0).says("all hooks are already in");
     assert!(!again.stderr.contains("next start"), "{again:?}");
     assert_eq!(text(&path(&user)), first);
     assert_eq!(files(&user), ["settings.json", "settings.json.tsm-backup"]);
 
-    user.ok(&["agents", "remove-hooks"]).says("no hook of tsm is any more in");
+    user.ok(&["agents", "remove-hooks"]).says("the hooks of tsm are no longer in");
     let value: Value = serde_json::from_str(OTHERS).unwrap();
     assert_eq!(settings(&user), value);
     assert_eq!(text(&user.claude_dir().join("settings.json.tsm-backup")), OTHERS, "no copy is overwritten");
     assert_eq!(text(&user.claude_dir().join("settings.json.tsm-backup.2")), first);
-    user.ok(&["agents", "remove-hooks"]).says("no hook of tsm is in");
+    user.ok(&["agents", "remove-hooks"]).says("nothing to remove: no hook of tsm is in");
 }
 
 #[test]
@@ -115,16 +115,21 @@ fn a_dry_run_shows_what_would_change_and_changes_nothing() {
 #[test]
 fn a_version_that_skips_files_with_unknown_events_gets_none() {
     let user = User::new();
-    for (version, count, part) in
-        [("2.1.100", 7, "Claude Code is 2.1.100: without StopFailure"), ("2.1.101", 10, "")]
-    {
+    for (version, count, part) in [
+        (
+            "2.1.100",
+            7,
+            "Claude Code is 2.1.100, and one before 2.1.101 skips a settings file with StopFailure",
+        ),
+        ("2.1.101", 10, ""),
+    ] {
         let ran = with_version(&user, version, &["agents", "install-hooks"]).code(0);
         assert!(ran.stderr.contains(part), "{ran:?}");
         assert_eq!(settings(&user)["hooks"].as_object().unwrap().len(), count, "{version}");
     }
     // Nobody knows which it is.
     user.ok(&["agents", "install-hooks"])
-        .complains("could not be found out: without StopFailure, PermissionRequest");
+        .complains("could not be found out, and one before 2.1.101 skips a settings file with StopFailure, PermissionRequest");
     assert_eq!(settings(&user)["hooks"].as_object().unwrap().len(), 7);
 }
 
@@ -225,6 +230,15 @@ fn doctor_says_when_hooks_run_a_program_that_is_gone() {
         "{said}"
     );
     // The same verb mends it.
-    install(&user, &[]).code(0).says("10 hooks are in");
+    install(&user, &[]).code(0).says("10 hooks are now in");
     assert!(!text(&path(&user)).contains("/gone/tsm"));
+}
+
+#[test]
+fn what_cannot_be_removed_is_told_what_to_correct() {
+    let user = User::new();
+    write(&user, "{bad");
+    let ran = user.tsm(&["agents", "remove-hooks"]).code(1).complains("try: correct that file");
+    assert!(!ran.stderr.contains("install-hooks"), "{ran:?}");
+    assert_eq!(text(&path(&user)), "{bad");
 }

@@ -60,11 +60,11 @@ fn what_is_so_already_counts_at_once() {
 fn it_gives_up_when_the_time_is_over() {
     let user = User::new();
     let (_busy, id) = claude(&user, "shop", "busy");
-    let said = format!("after 300ms {}", &id[..8]);
+    let said = format!("waited 300ms in vain: {}", &id[..8]);
     user.tsm(&["agents", "wait", "shop", "--timeout", "300ms"])
         .code(124)
         .complains(&said)
-        .complains("is working");
+        .complains("is still working");
     user.tsm(&["agents", "wait", "--any", "--timeout", "0"]).code(124);
     user.tsm(&["agents", "wait", "shop", "--until", "idle", "--timeout", "0"]).code(124);
 }
@@ -90,6 +90,21 @@ fn a_session_that_ends_meanwhile_is_said() {
     user.tsm(&["agents", "wait"]).code(2);
     user.tsm(&["agents", "wait", "--any", "api"]).code(2);
     user.tsm(&["agents", "wait", "--any", "--until", "asleep"]).code(2);
+}
+
+#[test]
+fn who_cannot_be_seen_to_ask_is_not_waited_for_in_silence() {
+    let user = User::new();
+    let path = user.cwd().join("shop");
+    fs::create_dir_all(path.join(".git")).unwrap();
+    let codex = user.agent("codex", &path, &[]);
+    let comm = format!("/proc/{}/comm", codex.pid());
+    eventually("it is called codex", || fs::read_to_string(&comm).unwrap() == "codex\n");
+    user.tsm(&["agents", "wait", "shop", "--timeout", "0"])
+        .code(124)
+        .complains("tsm cannot read its state, so that only its end is seen");
+    let ran = user.ok(&["agents", "wait", "shop", "--until", "unknown"]);
+    assert_eq!(ran.stderr, "");
 }
 
 #[test]

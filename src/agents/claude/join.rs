@@ -199,11 +199,15 @@ impl Known<'_> {
     fn ago(&self, at_ms: Option<u64>) -> String {
         let Some(at) = at_ms else { return String::new() };
         let seconds = self.facts.now_ms.saturating_sub(at) / 1000;
-        match seconds {
-            0..100 => format!(", {seconds} s ago"),
-            100..6_000 => format!(", {} min ago", seconds / 60),
-            6_000..200_000 => format!(", {} h ago", seconds / 3_600),
-            _ => format!(", {} days ago", seconds / 86_400),
+        // As the times are written that stand beside it.
+        match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
+            (0, 0, 0, seconds) => format!(", {seconds}s ago"),
+            (0, 0, minutes, 0) => format!(", {minutes}m ago"),
+            (0, 0, minutes, seconds) => format!(", {minutes}m {seconds}s ago"),
+            (0, hours, 0, _) => format!(", {hours}h ago"),
+            (0, hours, minutes, _) => format!(", {hours}h {minutes}m ago"),
+            (days, 0, ..) => format!(", {days}d ago"),
+            (days, hours, ..) => format!(", {days}d {hours}h ago"),
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
             lines.push(format!("  {name:<14}{}", text(&value)));
         }
     };
-    fact("said by", Some(session.source.to_string()));
+    fact("said by", (session.source != Source::None).then(|| session.source.to_string()));
     fact("since", session.since_ms.map(|ms| format!("{} ({} ago)", human::time(ms), ago(ms))));
     fact("waits since", session.waiting_since_ms.map(|ms| format!("{} ({} ago)", human::time(ms), ago(ms))));
     fact("session", session.session_id.clone());
@@ -69,7 +69,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     context.output.bytes(format!("{}\n", lines.join("\n")).as_bytes())
 }
 
-/// `needs-input: status "waiting", 12 s ago (decides)`.
+/// `needs-input: status "waiting", 12s ago (decides)`.
 fn said(evidence: &Evidence) -> String {
     let state = evidence.state.map(|state| format!("{state}: ")).unwrap_or_default();
     let decides = if evidence.decided { " (this decides)" } else { "" };

@@ -91,7 +91,7 @@ pub(super) fn install(context: &Context, args: &InstallArgs) -> Result<()> {
         left_out,
         diff: String::new(),
     };
-    let words = [format!("{} hooks are", hooks.len()), "all hooks are".to_owned()];
+    let words = [format!("{} hooks are now", hooks.len()), "all hooks are already".to_owned()];
     let done = finish(context, &args.common, &file, &text, done, words)?;
     if settings::are_disabled(&text) {
         context.output.advise(
@@ -105,8 +105,9 @@ pub(super) fn install(context: &Context, args: &InstallArgs) -> Result<()> {
             |[major, minor, patch]| format!("Claude Code is {major}.{minor}.{patch}"),
         );
         let names = done.left_out.join(", ");
-        let text =
-            format!("{known}: without {names}, which one before 2.1.101 would skip the whole file for");
+        let text = format!(
+            "{known}, and one before 2.1.101 skips a settings file with {names} in it: these are left out"
+        );
         context.output.advise(&text, "claude update && tsm agents install-hooks");
     }
     if done.changed && !done.dry_run {
@@ -121,7 +122,7 @@ pub(super) fn install(context: &Context, args: &InstallArgs) -> Result<()> {
 pub(super) fn remove(context: &Context, args: &RemoveArgs) -> Result<()> {
     let path = path(context, &args.common)?;
     let file = SettingsFile::read(&path)?;
-    let text = settings::remove(file.text()).map_err(|wrong| refused(&path, &wrong))?;
+    let text = settings::remove(file.text()).map_err(|wrong| unread(&path, &wrong))?;
     let done = Done {
         settings: &path,
         changed: text != file.text(),
@@ -132,7 +133,7 @@ pub(super) fn remove(context: &Context, args: &RemoveArgs) -> Result<()> {
         left_out: Vec::new(),
         diff: String::new(),
     };
-    let words = ["no hook of tsm is any more", "no hook of tsm is"].map(str::to_owned);
+    let words = ["the hooks of tsm are no longer", "nothing to remove: no hook of tsm is"].map(str::to_owned);
     finish(context, &args.common, &file, &text, done, words).map(|_| ())
 }
 
@@ -153,11 +154,11 @@ fn finish<'a>(
     if args.json {
         context.output.json(&done)?;
     } else if !done.changed {
-        context.output.line(&format!("{unchanged} in {name} already"))?;
+        context.output.line(&format!("{unchanged} in {name}"))?;
     } else if done.dry_run {
         context.output.bytes(done.diff.as_bytes())?;
     } else {
-        context.output.line(&format!("{changed} in {name} now"))?;
+        context.output.line(&format!("{changed} in {name}"))?;
         if let Some(backup) = &done.backup {
             context.output.line(&format!("what it held is in {}", backup.display()))?;
         }
@@ -183,9 +184,15 @@ pub(in crate::cli) fn usual(context: &Context) -> Option<PathBuf> {
     Some(settings.claude_dir.clone().or_else(in_home)?.join("settings.json"))
 }
 
-fn refused(path: &Path, wrong: &Wrong) -> Error {
+/// What is wrong with the file, so that nothing is changed.
+fn unread(path: &Path, wrong: &Wrong) -> Error {
     let place = if wrong.line > 0 { format!(":{}", wrong.line) } else { String::new() };
     Error::failed(format!("cannot change {}{place}: {}", path.display(), wrong.why))
+        .hint("correct that file, or take out by hand what runs `tsm agents hook`")
+}
+
+fn refused(path: &Path, wrong: &Wrong) -> Error {
+    unread(path, wrong)
         .hint("tsm agents install-hooks --dry-run --settings /dev/null, which shows what to put in by hand")
 }
 

@@ -39,10 +39,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         .sessions()
         .iter()
         .filter(|one| label.is_some() && one.label == label && one.identity != session.identity)
-        .map(refs::described)
+        .map(|one| refs::described(&Session { label: None, ..one.clone() }))
         .collect();
     if !same.is_empty() {
-        context.output.remark(&format!("that is also the label of {}", same.join(", ")));
+        let text = format!("that is also the label of {}: it names neither alone", same.join(", "));
+        let pid = session.pid();
+        context.output.advise(&text, &format!("tsm agents label {pid} TEXT, with another text"));
     }
     if args.json {
         return context.output.json(&document(&called, &tracked(context)));

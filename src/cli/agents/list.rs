@@ -28,13 +28,16 @@ pub(super) struct Args {
     pub(super) json: bool,
 }
 
+/// As much as `permission prompt`: what a session waits for is read before all that stands beside it.
+const REASON: usize = 17;
+
 /// Of the last one, only where a session is a process of TSM.
 const COLUMNS: [Column; 12] = [
     Column::new("SESSION").flexible(8, Cut::End),
     Column::new("AGENT").drop(4),
     Column::new("STATE"),
     Column::new("SINCE").right(),
-    Column::new("REASON").flexible(12, Cut::End),
+    Column::new("REASON").flexible(REASON, Cut::End),
     Column::new("PROJECT").drop(1).flexible(8, Cut::Middle),
     Column::new("BRANCH").drop(2).flexible(8, Cut::Middle),
     Column::new("PREVIEW").drop(3).flexible(12, Cut::End),

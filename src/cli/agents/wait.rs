@@ -79,11 +79,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     let mut looker = Looker::new(context, args.all);
     looker.look();
     let mut whom = whom(&looker, args)?;
+    whom.doubt(context, args, looker.sessions());
     loop {
         if let Some(session) = looker.sessions().iter().find(|one| whom.has(one) && is_wanted(args, one)) {
             return say(context, args, session, looker.now_ms());
         }
-        whom.forget_ended(context, looker.sessions())?;
+        whom.forget_ended(context, looker.sessions(), looker.hidden())?;
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
             return Err(timed_out(args, &whom, looker.sessions()));
@@ -113,15 +114,28 @@ impl Whom {
         }
     }
 
+    /// Says so where it would wait in silence for what can never be seen.
+    fn doubt(&self, context: &Context, args: &Args, sessions: &[Session]) {
+        if args.until.contains(&Wanted::Unknown) {
+            return;
+        }
+        let Whom::These(_) = self else { return };
+        for one in sessions.iter().filter(|one| self.has(one) && one.agent != "claude") {
+            let text =
+                format!("{}: tsm cannot read its state, so that only its end is seen", refs::described(one));
+            context.output.remark(&text);
+        }
+    }
+
     /// Waits no longer for those that are not among `sessions`.
     ///
     /// # Errors
     /// Not running when nobody is left.
-    fn forget_ended(&mut self, context: &Context, sessions: &[Session]) -> Result<()> {
+    fn forget_ended(&mut self, context: &Context, sessions: &[Session], hidden: usize) -> Result<()> {
         let Whom::These(these) = self else {
             return match sessions {
                 [] => Err(Error::new(Kind::NotRunning, "no coding agent runs that could be waited for")
-                    .hint("tsm agents")),
+                    .hint(if hidden > 0 { "tsm agents --all" } else { "tsm agents" })),
                 _ => Ok(()),
             };
         };
@@ -171,8 +185,8 @@ fn timed_out(args: &Args, whom: &Whom, sessions: &[Session]) -> Error {
     let waited: Vec<String> = sessions
         .iter()
         .filter(|one| whom.has(one))
-        .map(|one| format!("{} is {}", refs::described(one), one.state))
+        .map(|one| format!("{} is still {}", refs::described(one), one.state))
         .collect();
     let time = human::span(args.timeout.unwrap_or_default());
-    Error::new(Kind::TimedOut, format!("after {time} {}", waited.join(", "))).hint("tsm agents")
+    Error::new(Kind::TimedOut, format!("waited {time} in vain: {}", waited.join(", "))).hint("tsm agents")
 }

@@ -62,11 +62,11 @@ fn frame(context: &Context, looker: &Looker<'_>) -> Result<Frame> {
         let table = table(sessions, &tracked(context), looker.now_ms());
         table.write(&mut text, look).map_err(|error| failed(&error))?;
     }
-    if let Some(remark) = elsewhere(looker.hidden()) {
-        writeln!(text, "{remark}").map_err(|error| failed(&error))?;
-    }
-    let lines = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
-    Ok(Frame { lines, columns, rows: tty::lines() })
+    let mut lines: Vec<String> = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
+    let rows = tty::lines();
+    // Where there is no room for it, only sessions are counted as not shown.
+    lines.extend(elsewhere(looker.hidden()).filter(|_| rows.is_none_or(|rows| lines.len() + 1 < rows)));
+    Ok(Frame { lines, columns, rows })
 }
 
 /// `2 need input, 1 idle, 3 working`.

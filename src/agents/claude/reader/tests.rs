@@ -149,7 +149,7 @@ fn the_registry_decides_with_every_status_that_is_known() {
     home.registry(&process, &json!({"sessionId": "s", "status": "thinking", "statusUpdatedAt": at}));
     let one = home.one(&process);
     assert_eq!(verdict(&one), (NeedsInput, "its turn has ended", Source::Transcript));
-    assert_eq!(one.evidence[0].found, "status \"thinking\", 5 s ago, which is not known");
+    assert_eq!(one.evidence[0].found, "status \"thinking\", 5s ago, which is not known");
 }
 
 #[test]

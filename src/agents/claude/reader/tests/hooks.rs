@@ -26,8 +26,8 @@ fn hooks_decide_where_the_registry_does_not() {
     assert_eq!(verdict(&one), (NeedsInput, "permission: Bash", Source::Hooks));
     let at = home.now_ms - 59_000;
     assert_eq!((one.since_ms, one.waiting_since_ms), (Some(at - 1), Some(at - 2)));
-    assert_eq!(one.evidence[1].found, "E permission: Bash, 59 s ago");
-    assert_eq!(one.evidence[2].found, "probably permission: Bash: make, 60 s ago");
+    assert_eq!(one.evidence[1].found, "E permission: Bash, 59s ago");
+    assert_eq!(one.evidence[2].found, "probably permission: Bash: make, 1m ago");
     home.registry(&process, &json!({"sessionId": "s", "status": "busy"}));
     assert_eq!(home.one(&process).source, Source::Registry);
 }
