@@ -193,8 +193,11 @@ fn is_reachable(git: &Git, sha: &str) -> Result<bool> {
 /// Which conversations a word means: the name of a file, a session, or a commit in any form that git understands.
 ///
 /// # Errors
-/// `NotFound` when there is none, a conflict when it is the beginning of several sessions.
+/// `NotFound` when there is none, a conflict when it is the beginning of several sessions, usage for an empty one.
 pub fn resolve<'a>(git: &Git, kept: &'a [Kept], word: &str) -> Result<Vec<&'a Kept>> {
+    if word.trim().is_empty() {
+        return Err(Error::usage("a conversation cannot be named by nothing").hint("tsm capture list"));
+    }
     let name =
         Path::new(word).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let of = |test: &dyn Fn(&Kept) -> bool| kept.iter().filter(|one| test(one)).collect::<Vec<_>>();

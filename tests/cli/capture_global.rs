@@ -49,6 +49,10 @@ fn every_repository_is_reached_and_its_own_hooks_go_on() {
     repo.try_git(&["push", "-q", "--no-verify", "../remote", "main"]).code(0);
     // Here, too, nothing has to be done; and one that has a path of its own needs it.
     repo.tsm(&["capture", "install"]).says("Installed already").complains("for all repositories");
+    repo.tsm(&["capture", "uninstall"])
+        .says("Not installed")
+        .complains("captured all the same")
+        .complains("tsm capture uninstall --global");
     let own = user.repo("own");
     own.git(&["config", "core.hooksPath", "hooks"]);
     assert!(!is_captured(&own));

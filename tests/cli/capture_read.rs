@@ -34,6 +34,10 @@ fn conversations_are_listed_shown_found_and_exported() {
     assert_eq!(shown.as_array().unwrap().len(), 1);
     assert_eq!(said(&shown[0])[2], "thanks");
     repo.try_tsm(&["capture", "show", "HEAD~1"]).code(4).complains("no conversation is kept with commit");
+    repo.try_tsm(&["capture", "show", ""])
+        .code(2)
+        .complains("named by nothing")
+        .complains("tsm capture list");
     repo.try_tsm(&["capture", "show", "nonsense"]).code(4).complains("tsm capture list");
     repo.try_tsm(&["capture", "show", "--", "--output=x"]).code(4);
     assert!(!repo.dir.join("x").exists());
@@ -114,9 +118,13 @@ fn what_a_terminal_would_obey_is_shown() {
     let user = User::new();
     let repo = user.repo("shop");
     repo.tsm(&["capture", "install"]);
-    repo.talk().say("user", "clear \x1b[2J\x07 it\nand \u{202e}back");
+    repo.talk().say("user", "clear \x1b[2J\x07 it\nand \u{202e}back\ntabs\tstay blanks");
     repo.git(&["commit", "-q", "--allow-empty", "-m", "clear"]);
     repo.until_kept(1);
+    // A pipe often ends at a terminal; the exact bytes are in --json.
+    let piped = repo.tsm(&["capture", "show", "HEAD"]).stdout;
+    assert!(piped.contains("\\x1b[2J") && !piped.contains(['\x1b', '\u{202e}']), "{piped:?}");
+    assert!(piped.contains("  tabs    stay blanks"), "{piped}");
     for words in ["list", "show HEAD", "search clear"] {
         let mut script = repo.command("script");
         let line = format!("stty cols 40; {} capture {words}", env!("CARGO_BIN_EXE_tsm"));
@@ -133,4 +141,36 @@ fn a_completion_offers_the_commits_with_a_conversation() {
     let (repo, commit) = shop(&user);
     let ran = repo.tsm(&["complete", "fish", "3", "--", "tsm", "capture", "show", ""]);
     assert_eq!(ran.stdout, format!("{}\tFill <the> cart\n", &commit[..7]));
+}
+
+#[test]
+fn times_are_those_of_the_user() {
+    let user = User::new();
+    let repo = user.repo("shop");
+    repo.tsm(&["capture", "install"]);
+    repo.talk().say("user", "what time is it").change("clock.rs");
+    repo.commit("clock.rs", "Tell the time");
+    repo.until_kept(1);
+    let said = repo.json(&["capture", "show", "HEAD"])[0]["messages"][0]["time"].as_str().unwrap().to_owned();
+    let time = chrono::DateTime::parse_from_rfc3339(&said).unwrap();
+    let local = time.with_timezone(&chrono::FixedOffset::east_opt(5 * 3600 + 1800).unwrap());
+    for (words, expected) in [
+        (&["list"][..], local.format("%Y-%m-%d %H:%M").to_string()),
+        (&["show", "HEAD"], local.format("\nuser, %Y-%m-%dT%H:%M:%S+05:30\n").to_string()),
+        (&["blame", "clock.rs:1"], local.format(", %Y-%m-%dT%H:%M:%S+05:30\n").to_string()),
+    ] {
+        let mut command = repo.command(env!("CARGO_BIN_EXE_tsm"));
+        command.arg("capture").args(words).env("TZ", "IST-5:30");
+        crate::kit::run(command).code(0).says(&expected);
+    }
+}
+
+#[test]
+fn help_on_what_the_hook_calls_keeps_nothing() {
+    let user = User::new();
+    let repo = user.repo("shop");
+    repo.talk().say("user", "not yet");
+    repo.git(&["commit", "-q", "--allow-empty", "-m", "mine"]);
+    repo.try_tsm(&["capture", "commit", "--help"]).code(2).complains("capture has no verb \"commit\"");
+    assert_eq!((repo.noted().len(), repo.kept().len()), (0, 0));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Here, document};
+use super::{Here, document, lines, moment};
 use crate::capture::blame::{self, Blamed};
 use crate::cli::context::Context;
 use crate::error::{Error, Result};
@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
 }
 
 fn show(context: &Context, here: &Here, blamed: &Blamed<'_>, place: &str) -> Result<()> {
-    let line = |text: &str| context.output.line(text);
+    let line = |text: &str| context.output.bytes(format!("{}\n", lines(text)).as_bytes());
     let short = blamed.commit.as_ref().map(|facts| facts.commit.sha.get(..7).unwrap_or_default());
     line(&format!("{place}  {}", blamed.text))?;
     match &blamed.commit {
@@ -52,7 +52,7 @@ fn show(context: &Context, here: &Here, blamed: &Blamed<'_>, place: &str) -> Res
                 "commit {} {} ({author}, {})",
                 short.unwrap_or_default(),
                 commit.subject,
-                commit.time
+                moment(&commit.time)
             ))?;
         }
         None => line("in no commit yet")?,
@@ -66,7 +66,7 @@ fn show(context: &Context, here: &Here, blamed: &Blamed<'_>, place: &str) -> Res
         here.advise(context);
         return Err(Error::not_found(what).hint("tsm capture list"));
     };
-    line(&format!("{}, session {}, {}", kept.record.tool, kept.record.session, said.time))?;
+    line(&format!("{}, session {}, {}", kept.record.tool, kept.record.session, moment(&said.time)))?;
     line("")?;
     for text in said.content.lines() {
         line(&format!("  {text}"))?;

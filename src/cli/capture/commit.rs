@@ -30,7 +30,12 @@ const NOTED: RawFd = 3;
 pub(in crate::cli) fn main(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let verb = words.next()?;
     if verb == "commit" {
-        let since = words.next().and_then(|word| word.to_str()?.parse().ok());
+        let since = words.next();
+        // Who asks for help has not committed, and reads that this is no verb to type.
+        if since.as_ref().is_some_and(|word| word.as_encoded_bytes().starts_with(b"-")) {
+            return None;
+        }
+        let since = since.and_then(|word| word.to_str()?.parse().ok());
         let _ = commit(since.unwrap_or(0));
         return Some(ExitCode::SUCCESS);
     }

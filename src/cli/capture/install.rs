@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::capture::install::{self, Done, Order};
-use crate::capture::installed::Way;
+use crate::capture::installed::{Installed, Way};
 use crate::capture::repo::{Git, Place};
 use crate::capture::uninstall;
 use crate::cli::context::Context;
@@ -143,7 +143,14 @@ pub(super) fn undo(context: &Context, args: &UninstallArgs) -> Result<()> {
         return context.output.json(&shown);
     }
     let Some(done) = done else {
-        return context.output.line("Not installed: nothing was changed");
+        context.output.line("Not installed: nothing was changed")?;
+        let everywhere = Installed::read(&context.layout)?.global.is_some();
+        if everywhere && !args.global {
+            let text =
+                "commits here are captured all the same: it is installed for all repositories of yours";
+            context.output.advise(text, "tsm capture uninstall --global");
+        }
+        return Ok(());
     };
     let what = if args.dry_run { "Would uninstall" } else { "Uninstalled" };
     context.output.line(&format!("{what}: {}", done.hook.display()))?;

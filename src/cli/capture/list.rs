@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Here, prompt, short};
+use super::{Here, moment, prompt, short};
 use crate::capture::record::Commit;
 use crate::cli::context::Context;
 use crate::error::Result;
@@ -81,7 +81,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         for (one, kept) in shown.iter().zip(&here.all) {
             table.row([
                 Cell::new(short(kept)),
-                Cell::new(one.first.get(..16).unwrap_or(one.first).replace('T', " ")),
+                Cell::new(minute(one.first)),
                 Cell::new(one.tool),
                 Cell::show(one.messages),
                 Cell::show(one.files.len()),
@@ -92,4 +92,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
     }
     here.advise(context);
     Ok(())
+}
+
+/// `2026-11-21 05:35`.
+fn minute(time: &str) -> String {
+    moment(time).chars().take(16).collect::<String>().replace('T', " ")
 }

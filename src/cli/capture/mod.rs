@@ -8,6 +8,7 @@ mod list;
 mod search;
 mod show;
 
+use chrono::DateTime;
 use serde_json::Value;
 
 use super::complete::Candidate;
@@ -20,6 +21,7 @@ use crate::capture::repo::Place;
 use crate::capture::{Config, Sessions};
 use crate::error::{Error, Result};
 use crate::inspect::Repository;
+use crate::render::{human, sanitize};
 use crate::store::Layout;
 use crate::sys::clock;
 
@@ -154,6 +156,17 @@ fn prompt(record: &Record) -> &str {
     let said = record.messages.iter().find(|said| said.role == crate::capture::Role::User);
     let said = said.or(record.messages.first());
     said.and_then(|said| said.content.lines().find(|line| !line.trim().is_empty())).unwrap_or_default().trim()
+}
+
+/// A point in time of a record, as everywhere at a terminal: in the zone of the user. What is none stays as it is.
+fn moment(time: &str) -> String {
+    let ms = DateTime::parse_from_rfc3339(time).ok().map(|time| time.timestamp_millis());
+    ms.and_then(|ms| u64::try_from(ms).ok()).map_or_else(|| time.to_owned(), human::time)
+}
+
+/// Foreign lines, for people: harmless in a pipe as well, which often ends at a terminal. Code is full of tabs.
+fn lines(text: &str) -> String {
+    sanitize::lines(&text.replace('\t', "    ")).into_owned()
 }
 
 /// What stands for a conversation on the command line, for a completion: commits, newest first.

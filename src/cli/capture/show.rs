@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Here, document, short};
+use super::{Here, document, lines, moment, short};
 use crate::capture::history::Kept;
 use crate::cli::context::Context;
 use crate::error::Result;
+use crate::render::style;
 
 /// Show the conversation of a commit.
 ///
@@ -47,31 +48,33 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
 
 fn write(context: &Context, kept: &Kept) -> Result<()> {
     let record = &kept.record;
+    let title = if context.output.color { style::TITLE } else { style::PLAIN };
     let branch = record.branch.as_ref().map(|branch| format!(", {branch}")).unwrap_or_default();
-    let line = |text: &str| context.output.line(text);
-    match &kept.file {
+    let mut text = Vec::new();
+    let mut line = |shown: String| text.push(lines(&shown));
+    let first = match &kept.file {
         Some(_) => {
-            line(&format!("commit {} {}", short(kept), record.commit.subject))?;
-            line(&format!(
-                "  {} <{}>, {}{branch}",
-                record.author.name, record.author.email, record.commit.time
-            ))?;
+            let (author, commit) = (&record.author, &record.commit);
+            line(format!("  {} <{}>, {}{branch}", author.name, author.email, moment(&commit.time)));
+            format!("commit {} {}", short(kept), commit.subject)
         }
-        None => line(&format!("in no commit yet{branch}"))?,
-    }
-    line(&format!("  {}, session {}", record.tool, record.session))?;
+        None => format!("in no commit yet{branch}"),
+    };
+    line(format!("  {}, session {}", record.tool, record.session));
     if record.masked > 0 {
-        line(&format!("  secrets masked: {}", record.masked))?;
+        line(format!("  secrets masked: {}", record.masked));
     }
     if !record.files.session.is_empty() {
         let files: Vec<&str> = record.files.session.iter().map(|changed| changed.path.as_str()).collect();
-        line(&format!("  changed: {}", files.join(", ")))?;
+        line(format!("  changed: {}", files.join(", ")));
     }
+    text.insert(0, format!("{title}{}{title:#}", lines(&first)));
     for said in &record.messages {
-        line(&format!("\n{}, {}", said.role, said.time))?;
-        for text in said.content.lines() {
-            line(if text.is_empty() { String::new() } else { format!("  {text}") }.as_str())?;
+        text.push(format!("\n{title}{}{title:#}, {}", said.role, lines(&moment(&said.time))));
+        for shown in said.content.lines() {
+            text.push(if shown.is_empty() { String::new() } else { format!("  {}", lines(shown)) });
         }
     }
-    Ok(())
+    // Not `line`: the colours are ours, and all else has been made visible.
+    context.output.bytes(format!("{}\n", text.join("\n")).as_bytes())
 }
