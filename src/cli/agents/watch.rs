@@ -64,9 +64,13 @@ fn frame(context: &Context, looker: &Looker<'_>) -> Result<Frame> {
     }
     let mut lines: Vec<String> = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
     let rows = tty::lines();
-    // Where there is no room for it, only sessions are counted as not shown.
-    lines.extend(elsewhere(looker.hidden()).filter(|_| rows.is_none_or(|rows| lines.len() + 1 < rows)));
+    lines.extend(elsewhere(looker.hidden()).filter(|_| has_room(lines.len(), rows)));
     Ok(Frame { lines, columns, rows })
+}
+
+/// True when a remark fits below so many lines. Else it is left out: what is counted as not shown are sessions.
+fn has_room(lines: usize, rows: Option<usize>) -> bool {
+    rows.is_none_or(|rows| lines + 1 < rows)
 }
 
 /// `2 need input, 1 idle, 3 working`.
@@ -185,6 +189,12 @@ mod tests {
         assert_eq!(frame(Some(5)).fitting(), ["1", "2", "3", "4"]);
         assert_eq!(frame(Some(4)).fitting(), ["1", "2", "… 2 more"]);
         assert_eq!(frame(Some(1)).fitting(), ["… 4 more"]);
+    }
+
+    #[test]
+    fn a_remark_takes_no_place_of_a_session() {
+        assert!(has_room(4, None) && has_room(4, Some(6)));
+        assert!(!has_room(4, Some(5)) && !has_room(4, Some(1)));
     }
 
     #[test]
