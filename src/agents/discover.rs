@@ -3,12 +3,12 @@
 //! Reading a command line costs as much as a line of the table, so what is no agent is remembered from look to look, by
 //! its identity and short name: `exec` keeps the identity, and almost always changes the name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::table::{Adapter, AgentTable};
+use super::table::{Adapter, AgentTable, By};
 use crate::inspect::Table;
 use crate::model::{Identity, Pid};
 use crate::sys::process::{self, Comm, Process};
@@ -93,7 +93,7 @@ struct Candidate<'a> {
     adapter: Option<Adapter>,
     /// Where its own arguments begin.
     arguments: usize,
-    interpreted: bool,
+    by: By,
     facts: Facts,
 }
 
@@ -155,7 +155,7 @@ impl Discovery {
                     agent: found.agent,
                     adapter: found.adapter,
                     arguments: found.arguments,
-                    interpreted: found.interpreted,
+                    by: found.by,
                     facts: known,
                 });
             }
@@ -185,10 +185,17 @@ impl Discovery {
     }
 
     /// The session that the process `pid` is or runs in; none outside of every agent. Looks at nothing but `pid` and what
-    /// is above it.
+    /// is above it, but for a shell whose script is called as an agent: what runs below that decides.
     pub fn session_of(&mut self, pid: Pid) -> Option<AgentProcess> {
         let line = line(pid);
-        let mut found = self.look(&Table::new(line.clone()));
+        let by_shell = |kin: &Process| {
+            self.table
+                .recognise(&kin.comm, &process::argv(kin.pid))
+                .is_some_and(|found| found.by == By::Shell)
+        };
+        let needs_all = line.iter().any(|kin| !self.table.is_ordinary(&kin.comm) && by_shell(kin));
+        let table = if needs_all { Table::all() } else { Table::new(line.clone()) };
+        let mut found = self.look(&table);
         found.retain(|one| !one.elsewhere);
         line.iter().find_map(|kin| {
             let at = found.iter().position(|one| one.identity == kin.identity())?;
@@ -222,12 +229,14 @@ fn sessions<'c, 'a>(candidates: &'c [Candidate<'a>], processes: &Table) -> Vec<&
     // A script under an interpreter that only starts the native program, and waits for it, is not the session.
     let launches = |one: &Candidate| {
         let mut children = processes.children(one.process.pid).filter_map(|child| by_pid.get(&child.pid));
-        one.interpreted
+        one.by == By::Interpreter
             && children.any(|child| {
-                !child.interpreted && child.agent == one.agent && child.arguments() == one.arguments()
+                child.by == By::Itself && child.agent == one.agent && child.arguments() == one.arguments()
             })
     };
-    let real: Vec<&Candidate> = candidates.iter().filter(|one| !launches(one)).collect();
+    let wrappers = wrappers(candidates, &by_pid, processes);
+    let is_real = |one: &&Candidate| !launches(one) && !wrappers.contains(&one.process.pid);
+    let real: Vec<&Candidate> = candidates.iter().filter(is_real).collect();
     let of = |pid: Pid| real.iter().find(|one| one.process.pid == pid);
     let is_own = |one: &&&Candidate| {
         let outer = above(one.process, processes).find_map(|kin| of(kin.pid));
@@ -239,6 +248,23 @@ fn sessions<'c, 'a>(candidates: &'c [Candidate<'a>], processes: &Table) -> Vec<&
         })
     };
     real.iter().filter(is_own).copied().collect()
+}
+
+/// The shells whose script only starts the agent, at whatever depth below and with whatever arguments.
+fn wrappers(candidates: &[Candidate], by_pid: &HashMap<Pid, &Candidate>, processes: &Table) -> HashSet<Pid> {
+    let mut wrappers = HashSet::new();
+    for one in candidates {
+        let mut outer = above(one.process, processes)
+            .filter_map(|kin| by_pid.get(&kin.pid))
+            .take_while(|outer| outer.by == By::Shell && outer.agent == one.agent)
+            .peekable();
+        // A subshell has the command line of its shell, and is no agent that this one has started.
+        let is_part = outer.peek().is_some_and(|outer| outer.facts.argv == one.facts.argv);
+        if !is_part {
+            wrappers.extend(outer.map(|outer| outer.process.pid));
+        }
+    }
+    wrappers
 }
 
 /// What is above a process, nearest first, as far as a supervisor: the tree of a managed process is its own.

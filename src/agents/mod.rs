@@ -25,5 +25,5 @@ pub use files::Files;
 pub use labels::Labels;
 pub use register::{Change, Register, What};
 pub use session::{AgentState, Evidence, Session, Source};
-pub use table::{Adapter, AgentTable, Recognised};
+pub use table::{Adapter, AgentTable, By, Recognised};
 pub use watcher::{Config, Watcher};

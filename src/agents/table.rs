@@ -1,6 +1,7 @@
 //! The table of known agents: what a command line must look like to be one. Data, `agents.toml`, and the user's file on top.
 
 mod file;
+mod script;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +19,7 @@ const BUILT_IN: &str = include_str!("agents.toml");
 pub struct AgentTable {
     agents: BTreeMap<String, Agent>,
     interpreters: Vec<String>,
+    shells: Vec<String>,
     ordinary: Vec<String>,
 }
 
@@ -58,15 +60,30 @@ pub struct Recognised<'a> {
     pub adapter: Option<Adapter>,
     /// From which word on its own arguments stand.
     pub arguments: usize,
-    /// An interpreter runs it as a script.
-    pub interpreted: bool,
+    /// What runs it.
+    pub by: By,
+}
+
+/// What runs an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// It is a program.
+    Itself,
+    /// An interpreter of its script, such as node.
+    Interpreter,
+    /// A shell: its script may be the agent, or only start it.
+    Shell,
 }
 
 impl AgentTable {
     /// The table that comes with TSM.
     pub fn built_in() -> Self {
-        let mut table =
-            AgentTable { agents: BTreeMap::new(), interpreters: Vec::new(), ordinary: Vec::new() };
+        let mut table = AgentTable {
+            agents: BTreeMap::new(),
+            interpreters: Vec::new(),
+            shells: Vec::new(),
+            ordinary: Vec::new(),
+        };
         // It is a part of the program, and a test reads it.
         if let Ok(file) = file::parse(BUILT_IN) {
             table.overlay(file);
@@ -88,6 +105,7 @@ impl AgentTable {
 
     fn overlay(&mut self, file: File) {
         replace(&mut self.interpreters, file.interpreters);
+        replace(&mut self.shells, file.shells);
         replace(&mut self.ordinary, file.ordinary);
         for (Name(name), entry) in file.agent {
             let agent = self.agents.entry(name).or_default();
@@ -110,18 +128,20 @@ impl AgentTable {
 
     /// True for the short name of a process that is no agent whatever its command line says.
     pub fn is_ordinary(&self, comm: &str) -> bool {
-        self.ordinary.iter().any(|name| name == comm)
+        contains(&self.ordinary, comm)
     }
 
     /// True for a short name under which now an agent, then something else may run without being called otherwise.
     pub fn is_telling(&self, comm: &str) -> bool {
-        self.interprets(comm) || self.agents.values().any(|agent| contains(&agent.programs, comm))
+        self.interprets(comm)
+            || self.is_shell(comm)
+            || self.agents.values().any(|agent| contains(&agent.programs, comm))
     }
 
     /// True for a child of `agent` that it keeps for itself, such as a server of tools. What a shell runs never is.
     pub fn is_helper(&self, agent: &str, comm: &str, argv: &[String]) -> bool {
         let helpers = self.agents.get(agent).map_or(&[][..], |agent| &agent.helpers);
-        !self.is_ordinary(comm) && argv.iter().any(|word| any_part(helpers, word))
+        !self.is_ordinary(comm) && !self.is_shell(comm) && argv.iter().any(|word| any_part(helpers, word))
     }
 
     /// The name of the agent that a process is a session of.
@@ -141,15 +161,19 @@ impl AgentTable {
             return None;
         }
         let native = |agent: &Agent| contains(&agent.programs, program) || any_part(&agent.paths, first);
-        let at_script = (self.interprets(program) || self.interprets(comm))
-            .then(|| self.script_in(argv))
-            .flatten()
-            .filter(|_| !self.agents.values().any(native));
-        let interpreted = at_script.is_some();
+        let by = self.runner(comm, program).filter(|_| !self.agents.values().any(native));
+        let at_script = match by {
+            // The short name of a script is its own, so it says nothing when the shell has no script.
+            Some(By::Shell) => Some(script::of_shell(program, argv)?),
+            Some(By::Interpreter) => script::of_interpreter(program, argv),
+            _ => None,
+        };
         let shown = at_script.map_or(first, |at| argv[at].as_str());
-        let (name, agent) = match at_script {
-            Some(_) => self.agents.iter().find(|(_, agent)| agent.is_script(shown)),
-            None => self.agents.iter().find(|(_, agent)| native(agent)),
+        let by = by.filter(|_| at_script.is_some()).unwrap_or(By::Itself);
+        let (name, agent) = match by {
+            By::Shell => Some(self.agents.iter().find(|(_, agent)| contains(&agent.scripts, base(shown)))?),
+            By::Interpreter => self.agents.iter().find(|(_, agent)| agent.is_script(shown)),
+            By::Itself => self.agents.iter().find(|(_, agent)| native(agent)),
         }
         .or_else(|| self.agents.iter().find(|(_, agent)| contains(&agent.programs, comm)))?;
         let arguments = at_script.map_or(1, |at| at + 1).min(argv.len());
@@ -157,19 +181,26 @@ impl AgentTable {
             agent: name,
             adapter: agent.adapter,
             arguments,
-            interpreted,
+            by,
         })
+    }
+
+    /// What runs a script, by the word that it was started as before its short name.
+    fn runner(&self, comm: &str, program: &str) -> Option<By> {
+        let known = |name: &str| match name {
+            _ if self.is_shell(name) => Some(By::Shell),
+            _ if self.interprets(name) => Some(By::Interpreter),
+            _ => None,
+        };
+        known(program).or_else(|| known(comm))
+    }
+
+    fn is_shell(&self, name: &str) -> bool {
+        contains(&self.shells, name)
     }
 
     fn interprets(&self, name: &str) -> bool {
         contains(&self.interpreters, name) || name.starts_with("python3.")
-    }
-
-    /// Where in the words of an interpreter its script stands: the first that is no option, but for `run` of bun and deno.
-    fn script_in(&self, argv: &[String]) -> Option<usize> {
-        let mut words = argv.iter().enumerate().skip(1).filter(|(_, word)| !word.starts_with('-'));
-        let (at, first) = words.next()?;
-        if first == "run" { words.next().map(|(at, _)| at) } else { Some(at) }
     }
 }
 
@@ -290,8 +321,22 @@ mod tests {
             ("tmux: server", "tmux new -s claude", None),
             ("npm exec @anthr", "npm exec @anthropic-ai/claude-code", None),
             ("", "", None),
-            // A shell script of that name starts the real one; so does what a script's first line names.
-            ("claude", "/bin/bash /usr/local/bin/claude --resume", None),
+            // A shell script of that name, and any program that was started by it.
+            ("claude", "/bin/bash /usr/local/bin/claude --resume", Some("claude")),
+            ("bash", "bash claude", Some("claude")),
+            ("sh", "sh -e ./codex", Some("codex")),
+            ("bash", "zsh claude.sh", None),
+            ("bash", "bash /x/claude/versions/1/x.sh", None),
+            ("bash", "bash x.sh claude", None),
+            ("claude", "bash -c claude", None),
+            ("claude", "bash x.sh", None),
+            ("sleep", "claude 1000", Some("claude")),
+            ("tail", "/h/bin/claude -f /dev/null", Some("claude")),
+            ("cat", "claude", Some("claude")),
+            ("bash", "claude -c true", Some("claude")),
+            ("sleep", "sleep 1000", None),
+            ("node", "node -r x.js /usr/bin/claude", Some("claude")),
+            // What a script's first line names before it is that.
             ("claude", "/usr/bin/env node /usr/local/bin/claude", None),
             ("bash", "bash -c claude", None),
             ("sudo", "sudo -u ann claude", None),
@@ -313,6 +358,7 @@ mod tests {
             "claude doctor",
             "claude --version",
             "node /usr/bin/claude mcp serve",
+            "bash /usr/bin/claude update",
             "/home/ann/.local/share/claude/versions/2.1.77 --chrome-native-host",
             "/h/.local/share/claude/versions/2.1.201 --bg-pty-host /tmp/cc-daemon-1000/x.pty.sock",
             "/Applications/Claude.app/Contents/MacOS/claude",
@@ -336,15 +382,16 @@ mod tests {
     #[test]
     fn its_own_arguments_begin_behind_its_program_or_script() {
         let table = AgentTable::built_in();
-        for (line, arguments, interpreted) in [
-            ("claude --resume x", 1, false),
-            ("node --no-warnings /usr/bin/claude --resume x", 3, true),
-            ("node /usr/bin/claude", 2, true),
-            ("", 0, false),
+        for (line, arguments, by) in [
+            ("claude --resume x", 1, By::Itself),
+            ("node --no-warnings /usr/bin/claude --resume x", 3, By::Interpreter),
+            ("node /usr/bin/claude", 2, By::Interpreter),
+            ("bash -e /usr/bin/claude x", 3, By::Shell),
+            ("", 0, By::Itself),
         ] {
             let argv = words(line);
             let found = table.recognise("claude", &argv).unwrap();
-            assert_eq!((found.arguments, found.interpreted), (arguments, interpreted), "{line}");
+            assert_eq!((found.arguments, found.by), (arguments, by), "{line}");
             assert_eq!(found.adapter, Some(Adapter::Claude));
         }
         assert_eq!(table.recognise("codex", &[]).unwrap().adapter, None);

@@ -243,7 +243,38 @@ fn one_process_that_becomes_an_agent_by_exec_is_noticed() {
     is_called(&agents[1], "claude");
     is_called(&agents[2], "python3");
     let mut watcher = watcher(&user);
-    assert_eq!(found(&mut watcher), []);
+    // A shell whose script is called so is one already.
+    assert_eq!(found(&mut watcher), [("claude".to_owned(), agents[1].pid())]);
     fs::write(go, "").unwrap();
     eventually("all three are agents", || found(&mut watcher).len() == 3);
+}
+
+#[test]
+fn a_shell_script_or_any_program_that_is_called_as_an_agent_is_a_session() {
+    let user = User::new();
+    // It works in a subshell, and has something else below it.
+    let script = user.program("bin/claude", "#!/bin/bash\n(sleep 1000 & echo $! >sub; wait; :)\n:\n");
+    let path = script.display().to_string();
+    let by_path = start(user.command(&path));
+    let sub = pid_in(&user, "sub");
+    fs::remove_file(user.cwd().join("sub")).unwrap();
+    let mut command = user.command("bash");
+    command.args(["-e", &path, "--resume"]);
+    let by_shell = start(command);
+    let other = pid_in(&user, "sub");
+    let mut command = user.command("bash");
+    command.args(["-c", "exec -a /opt/bin/claude sleep 1000"]);
+    let renamed = start(command);
+    is_called(&renamed, "sleep");
+    let mut command = user.command("bash");
+    command.args(["-c", "while :; do read; done", "claude"]);
+    let code = start(command);
+    let mut watcher = watcher(&user);
+    let mut expected = [&by_path, &by_shell, &renamed].map(|agent| ("claude".to_owned(), agent.pid()));
+    expected.sort_by_key(|(_, pid)| *pid);
+    assert_eq!(found(&mut watcher), expected);
+    drop((by_path, by_shell, renamed, code));
+    for pid in [sub, other] {
+        kill(pid, "KILL");
+    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::agents_kit::{Agent, start};
+use crate::agents_kit::{Agent, ago, session_id, start};
 use crate::kit::{User, eventually, is_alive, kill, run, text};
 
 const TSM: &str = env!("CARGO_BIN_EXE_tsm");
@@ -144,6 +144,41 @@ fn a_list_by_agent_has_a_group_for_each() {
 }
 
 #[test]
+fn the_session_of_the_agent_is_remembered_and_names_its_group() {
+    let user = User::new();
+    let mut agent = user.claude();
+    let (pid, id) = (agent.pid(), session_id());
+    user.registry(&agent, &id, "busy", ago(1));
+    starts(&user, &mut agent, "", "one");
+    let spec: Value = serde_json::from_str(&text(&user.process_dir("one").join("spec.json"))).unwrap();
+    assert_eq!(spec["started_by"]["session_id"], json!(id), "{spec:#}");
+    assert_eq!(user.view("one")["agent"]["session_id"], json!(id));
+    let title = || {
+        let text = user.ok(&["list", "--by-agent"]).stdout;
+        text.lines().nth(1).unwrap().trim().to_owned()
+    };
+    let group = || user.json(&["list", "--by-agent"])[0].clone();
+    assert_eq!(title(), format!("claude {} (PID {pid})", &id[..8]));
+    assert_eq!((&group()["label"], &group()["session_id"]), (&Value::Null, &json!(id)));
+    user.ok(&["agents", "label", &pid.to_string(), "the cart"]);
+    assert_eq!(title(), format!("claude the cart (PID {pid})"));
+    // After `/clear` it has another conversation, whose label it is then.
+    let next = session_id();
+    user.registry(&agent, &next, "busy", ago(0));
+    assert_eq!(title(), format!("claude {} (PID {pid})", &next[..8]));
+    user.registry(&agent, &id, "busy", ago(0));
+    agent.kill();
+    assert_eq!(title(), format!("claude the cart (PID {pid}, ended)"));
+    assert_eq!((&group()["label"], &group()["session_id"]), (&json!("the cart"), &json!(id)));
+    // The one that takes the conversation up again has the label.
+    let resumed = user.agent("claude", &user.cwd(), &["--resume", &id]);
+    let comm = format!("/proc/{}/comm", resumed.pid());
+    eventually("it is called claude", || text(comm.as_ref()) == "claude\n");
+    user.registry(&resumed, &id, "busy", ago(0));
+    assert_eq!(user.json(&["agents"])[0]["label"], "the cart");
+}
+
+#[test]
 fn it_ends_with_the_agent_that_started_it_however_that_ends() {
     let user = User::new();
     let mut agent = user.claude();
@@ -199,8 +234,22 @@ fn outside_of_an_agent_there_is_nothing_to_be_bound_to() {
         .complains("try: tsm start without --with-agent");
     user.tsm(&["start", "--with-agent", "--with-shell", "sleep", "1000"]).code(2);
     assert_eq!(user.json(&["list", "all"]), json!([]));
-    // A shell script that is called claude is none.
-    let script =
-        user.program("bin/claude", &format!("#!/bin/sh\n'{TSM}' start --with-agent --name x sleep 1000\n"));
+    // Nor is one in a shell that only works on a script that is called claude.
+    let script = user
+        .program("bin/claude.sh", &format!("#!/bin/sh\n'{TSM}' start --with-agent --name x sleep 1000\n"));
     run(user.command(script)).code(2);
+    // A wrapper of the agent is none either, also when it runs beside it; a script that is the agent itself is one.
+    let real = user.agent_program("claude").display().to_string();
+    let start = format!("'{TSM}' start --with-agent --name x sleep 1000; echo $? >code");
+    let wrapper = format!(
+        "#!/bin/sh\n'{real}' --resume <&3 &\nuntil [ \"$(readlink /proc/$!/exe)\" != \"$(readlink /proc/$$/exe)\" ]; do :; done\n{start}\nkill -KILL $!\n"
+    );
+    let wrapper = user.program("bin/claude", &wrapper);
+    let mut command = user.command("sh");
+    command.args(["-c", "mkfifo fifo; exec 3<>fifo; exec \"$0\"", wrapper.to_str().unwrap()]);
+    run(command);
+    assert_eq!(text(&user.cwd().join("code")), "2\n");
+    let script = user.program("bin/claude", &format!("#!/bin/sh\n{start}\n"));
+    run(user.command(script));
+    assert_eq!(text(&user.cwd().join("code")), "0\n");
 }

@@ -116,6 +116,80 @@ fn launchers_and_sub_agents_are_no_sessions() {
 }
 
 #[test]
+fn a_shell_with_a_script_of_that_name_is_a_session_unless_it_wraps_one() {
+    let shell = "/bin/bash /h/bin/claude --resume";
+    let npm = "node /usr/lib/node_modules/@anthropic-ai/claude-code/cli.js -p x";
+    for (rows, expected) in [
+        (&[(10, 1, "claude", shell, "pts/1")][..], &[10][..]),
+        (&[(10, 1, "bash", "bash claude", "")], &[10]),
+        (&[(10, 1, "bash", "bash -c claude", "")], &[]),
+        (&[(10, 1, "sleep", "claude 1000", "")], &[10]),
+        // It starts the agent itself, at any depth and with arguments of its own; what else it starts is its own.
+        (&[(10, 1, "claude", shell, ""), (11, 10, "claude", "claude -p x", "")], &[11]),
+        (
+            &[(10, 1, "claude", shell, ""), (11, 10, "node", npm, ""), (12, 11, "claude", "claude -p x", "")],
+            &[12],
+        ),
+        (
+            &[
+                (10, 1, "claude", shell, ""),
+                (11, 10, "sudo", "sudo claude", ""),
+                (12, 11, "claude", "claude", ""),
+            ],
+            &[12],
+        ),
+        (
+            &[
+                (10, 1, "claude", shell, ""),
+                (11, 10, "bash", "bash /opt/claude", ""),
+                (12, 11, "claude", "claude", ""),
+            ],
+            &[12],
+        ),
+        (&[(10, 1, "claude", shell, ""), (11, 10, "bash", "bash /opt/claude", "")], &[11]),
+        (&[(10, 1, "claude", shell, ""), (11, 10, "codex", "codex", "")], &[10]),
+        (&[(10, 1, "claude", shell, ""), (11, 10, "sleep", "sleep 1", "")], &[10]),
+        // A subshell of it is no agent; one that starts the agent is a part of the wrapper.
+        (
+            &[(10, 1, "claude", shell, ""), (11, 10, "claude", shell, ""), (12, 11, "claude", shell, "")],
+            &[10],
+        ),
+        (
+            &[(10, 1, "claude", shell, ""), (11, 10, "claude", shell, ""), (12, 11, "claude", "claude", "")],
+            &[12],
+        ),
+        // The agents below the agent are sub-agents, and a wrapper below one is none of its own.
+        (
+            &[
+                (10, 1, "claude", shell, ""),
+                (11, 10, "claude", "claude", ""),
+                (12, 11, "claude", "claude -p x", ""),
+            ],
+            &[11],
+        ),
+        (
+            &[
+                (10, 1, "claude", "claude", ""),
+                (11, 10, "claude", shell, ""),
+                (12, 11, "claude", "claude", ""),
+            ],
+            &[10],
+        ),
+        // What a supervisor keeps is no part of it.
+        (
+            &[
+                (10, 1, "claude", shell, ""),
+                (11, 10, "tsm-supervise", "tsm supervise x", ""),
+                (12, 11, "claude", "claude", ""),
+            ],
+            &[10, 12],
+        ),
+    ] {
+        assert_eq!(Machine::new(rows).found(&mut discovery()), expected, "{rows:?}");
+    }
+}
+
+#[test]
 fn a_parent_that_is_younger_is_a_reused_pid() {
     let mut machine = Machine::new(&[(10, 12, "claude", "claude", ""), (12, 10, "claude", "claude", "")]);
     assert_eq!(machine.found(&mut discovery()), [10]);
@@ -159,15 +233,15 @@ fn what_is_no_agent_is_read_once_for_each_name_that_it_has() {
         assert_eq!(machine.found(&mut discovery), expected);
         machine.read.get()
     };
-    // An interpreter may have executed another script under its old name, so it is read each time.
-    assert_eq!((reads(&machine, &[]), reads(&machine, &[])), (2, 1));
+    // An interpreter or a shell may have executed another script under its old name, so it is read each time.
+    assert_eq!((reads(&machine, &[]), reads(&machine, &[])), (3, 2));
     machine.rows[1].3 = "2.1.141";
     machine.rows[1].4 = "/x/claude/versions/2.1.141";
     machine.rows[2].4 = "node /bin/claude";
-    assert_eq!(reads(&machine, &[11, 12]), 2);
+    assert_eq!(reads(&machine, &[11, 12]), 3);
     // The PID of another one now.
     machine.rows[1] = (11, 1, 500, "2.1.141", "/opt/tool", "", "");
-    assert_eq!((reads(&machine, &[12]), reads(&machine, &[12])), (2, 1));
+    assert_eq!((reads(&machine, &[12]), reads(&machine, &[12])), (3, 2));
     machine.rows[1] = (11, 1, 501, "2.1.141", "claude", "HOME=/home/ann", "");
-    assert_eq!(reads(&machine, &[11, 12]), 2);
+    assert_eq!(reads(&machine, &[11, 12]), 3);
 }

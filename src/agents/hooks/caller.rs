@@ -1,6 +1,6 @@
 //! Which process of Claude Code has called a hook: the nearest above this one, through the shell that it started.
 
-use crate::agents::{Adapter, AgentTable};
+use crate::agents::{Adapter, AgentTable, By};
 use crate::model::{Identity, Pid};
 use crate::sys::process::{self, Process};
 
@@ -11,8 +11,17 @@ const MOST_LEVELS: usize = 16;
 pub fn caller(table: &AgentTable) -> Option<Identity> {
     let me = process::read(Pid::new(i32::try_from(std::process::id()).ok()?)?)?;
     above(me, process::read, |process| {
-        let recognised = || Some(table.recognise(&process.comm, &process::argv(process.pid))?.adapter);
-        !table.is_ordinary(&process.comm) && recognised() == Some(Some(Adapter::Claude))
+        if table.is_ordinary(&process.comm) {
+            return false;
+        }
+        let argv = process::argv(process.pid);
+        let found =
+            table.recognise(&process.comm, &argv).filter(|found| found.adapter == Some(Adapter::Claude));
+        // A subshell of a script has its command line; the session is the shell that was started.
+        found.is_some_and(|found| {
+            let parent = || Pid::new(process.ppid).map(process::argv);
+            found.by != By::Shell || parent().is_none_or(|parent| parent != argv)
+        })
     })
 }
 

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) interpreters: Option<Vec<Word>>,
+    pub(super) shells: Option<Vec<Word>>,
     pub(super) ordinary: Option<Vec<Word>>,
     #[serde(default)]
     pub(super) agent: BTreeMap<Name, Entry>,
