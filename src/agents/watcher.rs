@@ -77,20 +77,24 @@ impl Watcher {
     ///
     /// A look that finds nothing new reads no byte of a conversation.
     pub fn look(&mut self, now_ms: u64) -> Vec<Session> {
-        let table = Table::all();
-        let mut found = self.discovery.look(&table);
+        self.look_in(&Table::all(), now_ms)
+    }
+
+    /// The same for who has just read the table of processes; supervisors need not be in it.
+    pub fn look_in(&mut self, table: &Table, now_ms: u64) -> Vec<Session> {
+        let mut found = self.discovery.look(table);
         self.elsewhere = found.iter().filter(|one| one.elsewhere).count();
         if !self.config.elsewhere {
             found.retain(|one| !one.elsewhere);
         }
         let agents: Vec<(&str, Identity)> =
             found.iter().map(|one| (one.agent.as_str(), one.identity)).collect();
-        let children = self.activity.look(&agents, &self.config.table, &table, now_ms);
+        let children = self.activity.look(&agents, &self.config.table, table, now_ms);
         let clock = process::clock();
         let mut sessions: Vec<Session> =
-            found.iter().map(|one| self.outside(one, &table, clock, now_ms)).collect();
+            found.iter().map(|one| self.outside(one, table, clock, now_ms)).collect();
         self.places.retain(|_, place| now_ms < place.at_ms.saturating_add(PLACE_MS));
-        self.add_ports(&mut sessions, &table);
+        self.add_ports(&mut sessions, table);
         self.add_states(&mut sessions, &found, &children, clock, now_ms);
         sessions.sort_by_key(|one| (one.state, one.since_ms.is_none(), one.since_ms, one.pid()));
         sessions
@@ -156,6 +160,10 @@ impl Watcher {
     }
 
     fn add_ports(&mut self, sessions: &mut [Session], table: &Table) {
+        if sessions.is_empty() {
+            self.ports = Ports::default();
+            return;
+        }
         let trees: Vec<Vec<Identity>> = sessions
             .iter()
             .map(|one| table.tree(one.pid()).iter().map(|process| process.identity()).collect())

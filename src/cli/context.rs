@@ -7,7 +7,7 @@ use super::refs::{self, Candidate};
 use super::settings::Settings;
 use crate::agents::AgentTable;
 use crate::error::{Error, Kind, Result};
-use crate::inspect::{View, glance, verify, view};
+use crate::inspect::{Table, View, glance, verify, verify_in_table, view};
 use crate::model::Name;
 use crate::render::style::ColorChoice;
 use crate::store::Layout;
@@ -30,10 +30,15 @@ impl Context {
 
     /// Every tracked process, by ID.
     pub(super) fn all(&self) -> Vec<View> {
+        self.all_in_table().0
+    }
+
+    /// The same, and the table of the processes that it was read from, if everything but supervisors is in that.
+    pub(super) fn all_in_table(&self) -> (Vec<View>, Option<Table>) {
         let mut views = glance(&self.layout);
-        verify(&self.layout, &mut views);
+        let table = verify_in_table(&self.layout, &mut views);
         views.sort_by(|a, b| (a.id.is_none(), a.id, &a.name).cmp(&(b.id.is_none(), b.id, &b.name)));
-        views
+        (views, table)
     }
 
     /// The processes that `refs` mean, each once, in their order; what could not be found comes as an error.

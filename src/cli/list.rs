@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::{agents, by_agent, services};
 use crate::error::{Error, Result};
-use crate::inspect::View;
+use crate::inspect::{Table as Processes, View};
 use crate::model::{Killed, State};
 use crate::render::table::{Cell, Column, Table};
 use crate::render::width::Cut;
@@ -61,7 +61,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
         return services::list(context, args.json);
     }
     // The program ends after this: to take a thousand views apart again is a tenth of the time it takes to make them.
-    let everything = ManuallyDrop::new(context.all());
+    let (everything, processes) = context.all_in_table();
+    let everything = ManuallyDrop::new(everything);
     let hidden = everything.iter().filter(|view| !view.status.listed()).count();
     let shown: Vec<&View> =
         everything.iter().filter(|view| args.what == What::All || view.status.listed()).collect();
@@ -80,7 +81,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
             }
         };
         context.output.advise(&remark, next);
-        agents::remark(context);
+        agents::remark(context, processes);
         return Ok(());
     }
     let mut table = Table::new(&COLUMNS);
@@ -102,7 +103,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<()> {
             context.output.remark(&format!("{}: {remark}", view.name));
         }
     }
-    agents::remark(context);
+    agents::remark(context, processes);
     Ok(())
 }
 
@@ -139,9 +140,9 @@ fn cells(view: &View) -> [Cell<'_>; 11] {
     ]
 }
 
-/// One line about everything, for `tsm` alone.
-pub(super) fn summary(context: &Context) -> String {
-    let all = context.all();
+/// One line about everything, for `tsm` alone, and the processes that it was read from as of [`Context::all_in_table`].
+pub(super) fn summary(context: &Context) -> (String, Option<Processes>) {
+    let (all, processes) = context.all_in_table();
     let count = |test: &dyn Fn(&State) -> bool| all.iter().filter(|view| test(&view.status)).count();
     let parts: Vec<String> = [
         (count(&|state| *state == State::Online), "online"),
@@ -153,7 +154,7 @@ pub(super) fn summary(context: &Context) -> String {
     .filter(|(count, what)| *count > 0 || *what == "online")
     .map(|(count, what)| format!("{count} {what}"))
     .collect();
-    parts.join(", ")
+    (parts.join(", "), processes)
 }
 
 /// What a verb did to one process, for `--json`.

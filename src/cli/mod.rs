@@ -247,7 +247,8 @@ fn summary(context: &Context) -> Result<()> {
     let help = Cli::command().render_help();
     let text = if context.output.color { help.ansi().to_string() } else { help.to_string() };
     context.output.bytes(text.as_bytes())?;
-    context.output.line(&format!("\n{}", list::summary(context)))?;
-    agents::remark(context);
+    let (line, processes) = list::summary(context);
+    context.output.line(&format!("\n{line}"))?;
+    agents::remark(context, processes);
     Ok(())
 }

@@ -23,5 +23,5 @@ pub use repository::Repository;
 pub use started::StartedBy;
 pub use table::Table;
 pub use usage::{Usage, usage};
-pub use view::{View, glance, verify, view};
+pub use view::{View, glance, verify, verify_in_table, view};
 pub use who::{Agents, Belongs, Who, manager, user_name, who};

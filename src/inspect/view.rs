@@ -299,12 +299,19 @@ impl View {
 
 /// Joins `views` with the kernel's tables: afterwards what they say was true a moment ago.
 pub fn verify(layout: &Layout, views: &mut [View]) {
+    verify_in_table(layout, views);
+}
+
+/// The same as [`verify`]; returns the table that it has read, if every process but supervisors is in it.
+pub fn verify_in_table(layout: &Layout, views: &mut [View]) -> Option<Table> {
     let said_live = |view: &View| view.status.live();
     let open: Vec<Pid> = views.iter().filter(|view| said_live(view)).flat_map(View::roots).collect();
     let mut everything = views.iter().any(View::is_adopted);
+    let mut complete = true;
     let mut table = if everything {
         Table::all()
     } else if open.len() <= 2 * FEW {
+        complete = false;
         Table::below(&open)
     } else {
         // Each supervisor is proven by its child; reading a thousand of them costs as much as their programs.
@@ -325,6 +332,7 @@ pub fn verify(layout: &Layout, views: &mut [View]) {
     }
     let lost = |view: &View| view.status == State::Lost;
     if !doubtful.is_empty() {
+        complete = true;
         table = Table::all();
     }
     everything = everything || doubtful.iter().any(|at| lost(&views[*at]) || views[*at].is_adopted());
@@ -348,6 +356,7 @@ pub fn verify(layout: &Layout, views: &mut [View]) {
     }
     started::look(views);
     join_ports(views);
+    complete.then_some(table)
 }
 
 /// From so many processes on a listing is a long one, in which each look at a process counts.

@@ -367,6 +367,36 @@ fn watch_redraws_in_place_until_ctrl_c() {
 }
 
 #[test]
+fn list_counts_sessions_that_keep_no_file_where_one_would_look() {
+    let user = User::new();
+    fs::create_dir_all(user.claude_dir().join("sessions")).unwrap();
+    let footer = || plain(&user.at_terminal(100, &["list"]).0);
+    let silent = user.claude();
+    is_called_claude(&silent);
+    let mut transcript = user.transcript(&user.cwd(), &session_id());
+    transcript.prompt("go").says("Which one?", Some("end_turn"));
+    assert!(footer().contains("tsm: 1 agent waits for you: tsm agents"), "{}", footer());
+    // A folder of its own.
+    let own = user.home().join("own");
+    let mut command = user.command(user.agent_program("claude"));
+    command.env("CLAUDE_CONFIG_DIR", &own);
+    let elsewhere = start(command);
+    is_called_claude(&elsewhere);
+    user.registry(&elsewhere, &session_id(), "waiting", ago(3));
+    fs::rename(user.claude_dir().join("sessions"), user.home().join("sessions")).unwrap();
+    fs::create_dir(&own).unwrap();
+    fs::rename(user.home().join("sessions"), own.join("sessions")).unwrap();
+    assert!(footer().contains("tsm: 2 agents wait for you: tsm agents"), "{}", footer());
+    assert!(plain(&user.at_terminal(100, &[]).0).contains("2 agents wait for you"));
+    // With so many processes that `list` has read all that runs, which it lends.
+    for number in 0..40 {
+        user.ok(&["start", "--name", &format!("s{number}"), "sleep", "1000"]);
+    }
+    assert!(footer().contains("tsm: 2 agents wait for you: tsm agents"), "{}", footer());
+    drop((silent, elsewhere));
+}
+
+#[test]
 fn list_says_how_many_wait_and_the_prompt_is_told() {
     let user = User::new();
     let footer = || {

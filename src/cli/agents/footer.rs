@@ -1,47 +1,24 @@
 //! The line below `tsm list` that says how many agents wait for their user.
 
-use std::path::Path;
-
-use super::looker::Looker;
-use crate::agents::{AgentState, Files, Session, waiting};
+use super::looker::config;
+use crate::agents::{AgentState, Session, Watcher};
 use crate::cli::context::Context;
-use crate::model::Pid;
-use crate::sys::{clock, process};
+use crate::inspect::Table;
+use crate::sys::clock;
 
-/// Says at a terminal who waits, if anybody does: `2 agents wait for you, 1 is idle: tsm agents`.
+/// Says at a terminal who waits, if anybody does: `2 agents wait for you, 1 is idle: tsm agents`. It looks at `processes`
+/// if the caller has read them, all but supervisors.
 ///
-/// Where no agent of a kind whose state can be read has left a trace, nothing is looked at.
-pub(in crate::cli) fn remark(context: &Context) {
-    if !context.output.terminal || !may_wait(context) {
+/// No file tells whether it is worth a look: a session may keep none, or keep it anywhere.
+pub(in crate::cli) fn remark(context: &Context, processes: Option<Table>) {
+    if !context.output.terminal {
         return;
     }
-    let mut looker = Looker::quiet(context);
-    looker.look();
-    if let Some(text) = words(looker.sessions()) {
+    let (config, _) = config(context, false);
+    let sessions = Watcher::new(config).look_in(&processes.unwrap_or_else(Table::all), clock::wall_ms());
+    if let Some(text) = words(&sessions) {
         context.output.remark(&text);
     }
-}
-
-/// Only Claude Code's state can be read. Since 2.1.139 each of its processes has a file in `sessions`, named by its PID;
-/// before, there was no such folder, and only a look at all processes tells.
-fn may_wait(context: &Context) -> bool {
-    let now_ms = clock::wall_ms();
-    if waiting::read(&Files::of(&context.layout), now_ms).is_some_and(|count| count > 0) {
-        return true;
-    }
-    let settings = &context.settings;
-    let in_home = || settings.home.as_ref().map(|home| home.join(".claude"));
-    let Some(folder) = settings.claude_dir.clone().or_else(in_home) else { return false };
-    match std::fs::read_dir(folder.join("sessions")) {
-        Ok(files) => files.flatten().any(|file| runs(&file.path())),
-        Err(_) => folder.is_dir(),
-    }
-}
-
-/// True for the file of a PID that is in use, whoever has it now.
-fn runs(file: &Path) -> bool {
-    let pid = file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<i32>().ok());
-    pid.and_then(Pid::new).is_some_and(|pid| process::read(pid).is_some())
 }
 
 fn words(sessions: &[Session]) -> Option<String> {
