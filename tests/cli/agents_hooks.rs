@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::agents_kit::{Agent, session_id};
-use super::kit::{User, run, text};
+use super::agents_kit::{Agent, ago, session_id};
+use super::agents_settings::with_version;
+use super::kit::{User, eventually, is_alive, run, text};
 
 /// The command of a hook, as it stands in the settings.
 fn command(user: &User) -> String {
@@ -99,6 +100,111 @@ fn a_hook_notes_the_state_of_the_agent_that_called_it() {
     assert_eq!(mode & 0o777, 0o600);
     tell(&user, &mut agent, &session, "SessionEnd", &json!({"reason": "other"}));
     assert!(!file(&user, &session).exists());
+}
+
+/// What `tsm agents --json` says of the only session.
+fn shown(user: &User) -> Value {
+    let all: Value = serde_json::from_str(&user.ok(&["agents", "--json"]).stdout).unwrap();
+    assert_eq!(all.as_array().map(Vec::len), Some(1), "{all:#}");
+    all[0].clone()
+}
+
+/// The source that decides and what each says, as `explain` tells it.
+fn explained(user: &User, agent: &Agent) -> (Value, Vec<(String, Value)>) {
+    let pid = agent.pid().to_string();
+    let all: Value = serde_json::from_str(&user.ok(&["agents", "explain", &pid, "--json"]).stdout).unwrap();
+    let evidence = all["evidence"].as_array().unwrap();
+    let decided = evidence.iter().find(|one| one["decided"] == true).map(|one| one["source"].clone());
+    let states =
+        evidence.iter().map(|one| (one["source"].as_str().unwrap().to_owned(), one["state"].clone()));
+    (decided.unwrap_or_default(), states.collect())
+}
+
+#[test]
+fn what_the_installed_hooks_tell_is_what_the_verbs_and_the_daemon_show() {
+    let user = User::new();
+    with_version(&user, "2.1.141", &["agents", "install-hooks"]).code(0);
+    let settings: Value = serde_json::from_str(&text(&user.claude_dir().join("settings.json"))).unwrap();
+    let mut agent = user.claude();
+    let comm = format!("/proc/{}/comm", agent.pid());
+    eventually("it is called claude", || text(comm.as_ref()) == "claude\n");
+    let session = session_id();
+    // As Claude Code does it: the command of the settings, by a shell, below it.
+    let hook = |agent: &mut Agent, name: &str, more: Value| {
+        let installed = settings["hooks"][name][0]["hooks"][0]["command"].as_str();
+        let installed = installed.unwrap_or_else(|| panic!("no hook for {name}: {settings:#}"));
+        fs::write(user.cwd().join("event.json"), event(&user, &session, name, &more).to_string()).unwrap();
+        assert_eq!(agent.run(&format!("{{ {installed}; }} <event.json >output 2>&1")), 0, "{name}");
+        assert_eq!(text(&user.cwd().join("output")), "", "{name}");
+    };
+    let is = |state: &str, reason: &str, source: &str| {
+        let one = shown(&user);
+        let said = ["state", "reason", "source"].map(|key| one[key].as_str().unwrap().to_owned());
+        assert_eq!(said, [state, reason, source], "{one:#}");
+        one
+    };
+    is("unknown", "nothing tells what it does", "none");
+    hook(&mut agent, "SessionStart", json!({"source": "startup"}));
+    let one = is("idle", "no prompt yet", "hooks");
+    assert_eq!((&one["session_id"], &one["waiting_since"]), (&json!(session), &Value::Null));
+    let daemon = user.daemon();
+    let pid = agent.pid();
+    let over_socket = |state: &str| {
+        eventually("the daemon sees it", || {
+            let all = user.api().call("agents.list", &json!({})).unwrap();
+            let one = all.as_array().unwrap().iter().find(|one| one["pid"] == pid).cloned();
+            one.is_some_and(|one| one["state"] == state && one["source"] == "hooks")
+        });
+    };
+    hook(&mut agent, "UserPromptSubmit", json!({"prompt": "go"}));
+    is("working", "a prompt was sent", "hooks");
+    over_socket("working");
+
+    // It asks, is reminded of it, and is answered.
+    let bash = json!({"tool_name": "Bash", "tool_input": {"command": "make"}});
+    hook(&mut agent, "PermissionRequest", bash.clone());
+    let asks = is("needs-input", "permission: Bash", "hooks");
+    let since = told(&user, &session)["since_ms"].as_i64().unwrap();
+    let shown_since = chrono::DateTime::parse_from_rfc3339(asks["since"].as_str().unwrap()).unwrap();
+    assert_eq!((shown_since.timestamp_millis(), &asks["waiting_since"]), (since, &asks["since"]));
+    hook(&mut agent, "Notification", json!({"notification_type": "permission_prompt"}));
+    assert_eq!(is("needs-input", "permission: Bash", "hooks")["since"], asks["since"]);
+    over_socket("needs-input");
+    let (decided, states) = explained(&user, &agent);
+    assert_eq!(decided, "hooks");
+    assert!(states.contains(&("hooks".into(), json!("needs-input"))), "{states:?}");
+    hook(&mut agent, "PostToolUse", bash);
+    assert_eq!(is("working", "after tool: Bash", "hooks")["waiting_since"], Value::Null);
+    hook(&mut agent, "Stop", json!({}));
+    let one = is("idle", "your turn", "hooks");
+    assert_eq!(one["waiting_since"], one["since"]);
+    over_socket("idle");
+
+    // What Claude Code itself keeps is better, when it says anything.
+    user.registry_file(
+        agent.pid(),
+        &json!({"pid": agent.pid(), "procStart": agent.proc_start(), "sessionId": session}),
+    );
+    is("idle", "your turn", "hooks");
+    user.registry(&agent, &session, "busy", ago(1));
+    is("working", "busy", "registry");
+    let (decided, states) = explained(&user, &agent);
+    assert_eq!(decided, "registry");
+    assert!(states.contains(&("hooks".into(), json!("idle"))), "{states:?}");
+    fs::remove_file(user.claude_dir().join(format!("sessions/{}.json", agent.pid()))).unwrap();
+    is("idle", "your turn", "hooks");
+
+    // Of another boot it would be another process of the same number.
+    let kept = text(&file(&user, &session));
+    let boot = told(&user, &session)["boot"].as_str().unwrap().to_owned();
+    fs::write(file(&user, &session), kept.replace(&boot, "another-boot")).unwrap();
+    is("unknown", "nothing tells what it does", "none");
+    hook(&mut agent, "Stop", json!({}));
+    is("idle", "your turn", "hooks");
+    hook(&mut agent, "SessionEnd", json!({"reason": "other"}));
+    assert!(!file(&user, &session).exists());
+    is("unknown", "nothing tells what it does", "none");
+    assert!(is_alive(daemon));
 }
 
 #[test]

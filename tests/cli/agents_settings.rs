@@ -10,7 +10,7 @@ use super::agents_kit::session_id;
 use super::kit::{Ran, User, run, text};
 
 /// Runs `tsm` where Claude Code of that version is on PATH.
-fn with_version(user: &User, version: &str, args: &[&str]) -> Ran {
+pub(crate) fn with_version(user: &User, version: &str, args: &[&str]) -> Ran {
     let program = user.program("bin/claude", &format!("#!/bin/sh\necho '{version} (Claude Code)'\n"));
     let mut command = user.tsm_command(args);
     command.env("PATH", format!("{}:/usr/bin:/bin", program.parent().unwrap().display()));
