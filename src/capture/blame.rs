@@ -132,7 +132,7 @@ fn read(text: &str) -> Option<(Blamed<'static>, bool)> {
         subject: field("summary"),
         amends: None,
     };
-    let facts = Facts { author: Author { name: field("author"), email }, commit, files: Vec::new() };
+    let facts = Facts { author: Author { name: field("author"), email }, commit, ..Facts::default() };
     let line = text.lines().find_map(|line| line.strip_prefix('\t'))?.to_owned();
     Some((
         Blamed { file: field("filename"), text: line, commit: Some(facts), found: Vec::new() },

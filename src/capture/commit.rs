@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::cleaner::Cleaner;
 use super::exclude::Excluded;
 use super::files::{self, UNFINISHED};
 use super::history::{self, find};
@@ -162,10 +163,12 @@ impl Desk {
                 Some(facts) => facts,
                 none => none.insert(self.facts(pending)?),
             };
-            let branch = pending.branch.as_deref();
+            let branch = pending.branch.as_ref();
+            let branch = branch.map(|branch| Cleaner::new(self.sessions.config()).text(branch).0);
             let wanted = |file: &Path| !excluded.is_excluded(file);
             session.root.clone_from(root);
-            let record = Record::of(&session, facts, branch, pending.time_ms, self.home.as_deref(), wanted);
+            let record =
+                Record::of(&session, facts, branch.as_deref(), pending.time_ms, self.home.as_deref(), wanted);
             if let Some(record) = record {
                 written.push(write(root, &record)?);
                 self.mark(&session, &record, now_ms)?;
@@ -191,6 +194,12 @@ impl Desk {
                 Facts::default()
             }
         };
+        let cleaner = Cleaner::new(self.sessions.config());
+        for text in [&mut facts.author.name, &mut facts.author.email, &mut facts.commit.subject] {
+            let (clean, masked) = cleaner.text(text);
+            *text = clean;
+            facts.masked += masked;
+        }
         facts.commit.sha.clone_from(&pending.commit);
         facts.commit.amends.clone_from(&pending.amends);
         Ok(facts)

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use super::mask::mask;
 use super::record::{Author, Commit, DIR, Facts, Record, SCHEMA};
 use super::repo::Git;
 use crate::error::{Error, Result, plain};
@@ -114,6 +115,7 @@ pub fn facts(git: &Git, commit: &str) -> Result<Facts> {
         author: Author { name, email },
         commit: Commit { sha, time: seconds(&time), subject, amends: None },
         files: files.map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
+        masked: 0,
     })
 }
 
@@ -158,7 +160,7 @@ fn rewritten<'a>(git: &Git, kept: &'a [Kept], facts: &Facts) -> Result<Vec<&'a K
         let record = &one.record;
         record.commit.sha != this
             && record.commit.time == facts.commit.time
-            && record.author.email == facts.author.email
+            && is_same(&record.author.email, &facts.author.email)
             && one.file.is_some()
     };
     let (mut found, mut gone) = (Vec::new(), Vec::new());
@@ -170,7 +172,7 @@ fn rewritten<'a>(git: &Git, kept: &'a [Kept], facts: &Facts) -> Result<Vec<&'a K
         if is_before(other, this)? || is_before(this, other)? {
             continue;
         }
-        if one.record.commit.subject == facts.commit.subject {
+        if is_same(&one.record.commit.subject, &facts.commit.subject) {
             found.push(one);
         } else if !is_reachable(git, other)? {
             gone.push(one);
@@ -181,6 +183,11 @@ fn rewritten<'a>(git: &Git, kept: &'a [Kept], facts: &Facts) -> Result<Vec<&'a K
         found.append(&mut gone);
     }
     Ok(found)
+}
+
+/// True when what is kept, which is masked, is what git says.
+fn is_same(kept: &str, said: &str) -> bool {
+    kept == said || kept == mask(said).text
 }
 
 /// True when a branch, a tag or `HEAD` leads to the commit.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::installed::{self, make_dir};
+use super::mask::mask;
 use super::repo::{Git, Place};
 use crate::error::{Error, Kind, Result};
 use crate::inspect::Repository;
@@ -37,7 +38,7 @@ pub struct Pending {
     /// The commit that it has replaced (`git commit --amend`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amends: Option<String>,
-    /// The branch that it was made on; none for a detached `HEAD`.
+    /// The branch that it was made on, masked: it comes onto the disk. None for a detached `HEAD`.
     pub branch: Option<String>,
     /// When, in milliseconds since the Unix epoch: what was said up to then belongs to it.
     pub time_ms: u64,
@@ -65,6 +66,7 @@ impl Pending {
         }
         let amends = action.starts_with("commit (amend)").then_some(before);
         let Head { commit, branch } = head;
+        let branch = branch.map(|branch| mask(&branch).text.into_owned());
         Some(Pending { schema: SCHEMA, root, git_dir, commit, amends, branch, time_ms: now_ms, since_ms })
     }
 
@@ -87,7 +89,10 @@ impl Pending {
             git_dir: place.git_dir.clone(),
             commit: name,
             amends: None,
-            branch: git.text(&["symbolic-ref", "-q", "--short", "HEAD"]).ok(),
+            branch: git
+                .text(&["symbolic-ref", "-q", "--short", "HEAD"])
+                .ok()
+                .map(|branch| mask(&branch).text.into_owned()),
             time_ms: now_ms,
             since_ms,
         })
@@ -185,8 +190,10 @@ fn head(root: &Path, git_dir: &Path) -> Option<Head> {
     }
     // References in another form, such as reftable.
     let git = Git::of(root, git_dir).within(HEAD);
-    let commit = git.text(&["rev-parse", "--verify", "-q", "HEAD"]).ok().filter(|text| is_name(text))?;
-    Some(Head { commit, branch: git.text(&["symbolic-ref", "-q", "--short", "HEAD"]).ok() })
+    let said = git.text(&["rev-parse", "HEAD", "--symbolic-full-name", "HEAD"]).ok()?;
+    let (commit, name) = said.split_once('\n')?;
+    let branch = name.strip_prefix("refs/heads/").map(str::to_owned);
+    is_name(commit).then(|| Head { commit: commit.to_owned(), branch })
 }
 
 fn packed(common: &Path, name: &str) -> Option<String> {

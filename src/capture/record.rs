@@ -114,6 +114,8 @@ pub struct Facts {
     pub commit: Commit,
     /// The files that it has changed.
     pub files: Vec<String>,
+    /// How many secrets were masked in what git says.
+    pub masked: usize,
 }
 
 impl Record {
@@ -149,7 +151,8 @@ impl Record {
         changed.sort_by(|a, b| a.path.cmp(&b.path));
         let committed = facts.files.iter().filter(|file| wanted(Path::new(file)) && !is_ours(file));
         let masked = messages.iter().map(|said| said.masked).sum::<usize>()
-            + done.iter().map(|change| change.masked).sum::<usize>();
+            + done.iter().map(|change| change.masked).sum::<usize>()
+            + facts.masked;
         let directory = session.cwd.strip_prefix(&session.root).unwrap_or(Path::new(""));
         Some(Record {
             schema: SCHEMA,

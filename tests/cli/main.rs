@@ -20,6 +20,7 @@ mod capture_global;
 mod capture_install;
 mod capture_kit;
 mod capture_read;
+mod capture_sessions;
 mod cd;
 mod checkout;
 mod child;

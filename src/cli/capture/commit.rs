@@ -2,14 +2,15 @@
 //!
 //! This process reads which commit it is, and starts a worker in a session of its own; that one notes the commit on the disk
 //! and goes on with the work. It is waited for until the note is on the disk, but never longer than [`PATIENCE`]: a disk
-//! that is slow or full, a directory that cannot be written and a daemon that hangs are no business of the commit.
+//! that is slow or full, a directory that cannot be written and a daemon that hangs are no business of the commit. For the
+//! same reason this process never writes: nobody can give up a write that hangs.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::capture::pending::Pending;
 use crate::capture::repo;
@@ -17,8 +18,14 @@ use crate::cli::settings::Settings;
 use crate::store::Layout;
 use crate::sys::{clock, fd, poll, run, spawn};
 
-/// How long a commit waits for the disk.
+/// How long a commit waits for everything together.
 const PATIENCE: Duration = Duration::from_millis(60);
+
+/// What the worker says when the commit is noted.
+const IS_NOTED: &[u8] = b".";
+
+/// What it says when that has failed, and would again.
+const CANNOT_NOTE: &[u8] = b"!";
 
 /// How long an agent may take to write down what it has said.
 const GRACE: Duration = Duration::from_millis(200);
@@ -49,18 +56,21 @@ pub(in crate::cli) fn main(mut words: impl Iterator<Item = OsString>) -> Option<
 /// Sees the commit and hands it to a worker.
 fn commit(since_ms: u64) -> Option<()> {
     let settings = Settings::read().ok()?;
+    let end = Instant::now() + PATIENCE;
     let dir = std::env::current_dir().ok()?;
     let pending = Pending::see(&dir, settings.git_dir.as_deref(), clock::wall_ms(), since_ms)?;
-    let noted = start(&pending).is_some_and(|mut pipe| {
-        let mut byte = [0];
-        // Silence is a slow disk, or a worker that waits for a processor: it goes on by itself.
-        !poll::readable(&pipe, Some(PATIENCE)).unwrap_or(false) || matches!(pipe.read(&mut byte), Ok(1))
-    });
-    if !noted {
-        // No worker, or one that was killed: at least it is known that there is something to do.
-        let _ = pending.record(&Layout::new(settings.root));
-    }
+    // A worker that was killed before it could say anything has another one.
+    let _ = answers(&pending, end)? || answers(&pending, end)?;
     Some(())
+}
+
+/// Starts a worker; false when it has ended without a word.
+fn answers(pending: &Pending, end: Instant) -> Option<bool> {
+    let mut pipe = start(pending)?;
+    let left = end.saturating_duration_since(Instant::now());
+    // Silence is a slow disk, or a worker that waits for a processor: it goes on by itself.
+    let is_silent = !poll::readable(&pipe, Some(left)).unwrap_or(false);
+    Some(is_silent || matches!(pipe.read(&mut [0]), Ok(1)))
 }
 
 /// Starts the worker; what becomes readable when the commit is noted, or the worker has ended.
@@ -84,14 +94,12 @@ fn work(order: Option<OsString>) -> Option<()> {
     // A directory that was left can be removed, and its disk unmounted.
     let _ = std::env::set_current_dir("/");
     let pending: Option<Pending> = order.and_then(|order| serde_json::from_str(order.to_str()?).ok());
-    // Closed without a word it says that it could not be noted.
+    // Closed without a word it says that there is no worker any more.
     let told = fd::inherited(NOTED).map(File::from);
     let pending = pending?;
     let is_noted = pending.record(&layout).is_ok();
-    if let Ok(mut told) = told
-        && is_noted
-    {
-        let _ = told.write_all(b".");
+    if let Ok(mut told) = told {
+        let _ = told.write_all(if is_noted { IS_NOTED } else { CANNOT_NOTE });
     }
     // An agent that commits itself may still be writing down what it has said before.
     poll::pause(GRACE);
