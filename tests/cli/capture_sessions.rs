@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::agents_kit::session_id;
-use crate::capture_kit::{Repo, said};
+use crate::capture_kit::{Repo, said, tree};
 use crate::kit::{User, eventually, is_alive, kill, text};
 
 /// The hook that was there before counts its runs, and fails, which git ignores for this one.
@@ -239,6 +239,26 @@ fn what_cannot_be_noted_is_kept_all_the_same_and_the_commit_goes_through() {
     let ran = repo.try_git(&["commit", "-q", "--allow-empty", "-m", "x"]).code(0);
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
     assert_eq!(said(&repo.until_kept(1)[0]), ["no place for a note"]);
+}
+
+#[test]
+fn a_commit_of_another_user_leaves_nothing_in_the_owners_way() {
+    let user = User::new();
+    let repo = user.repo("shop");
+    repo.tsm(&["capture", "install"]);
+    repo.talk().say("user", "mine");
+    let dir = user.tsm_dir();
+    if std::os::unix::fs::chown(&dir, Some(65_534), None).is_err() {
+        // Who is not root cannot give a directory away, and could not write in that of another user.
+        return crate::kit::say("!!! NOT CHECKED: a commit by root in the name of another user");
+    }
+    let before = tree(&dir);
+    repo.commit("a", "by root");
+    eventually("nobody is at it", || user.alive().is_empty());
+    assert!(repo.kept().is_empty() && tree(&dir) == before);
+    std::os::unix::fs::chown(&dir, Some(0), None).unwrap();
+    repo.commit("a", "by its owner");
+    assert_eq!(said(&repo.until_kept(1)[0]), ["mine"]);
 }
 
 #[test]

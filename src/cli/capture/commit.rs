@@ -6,9 +6,10 @@
 //! same reason this process never writes: nobody can give up a write that hangs.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::capture::pending::Pending;
 use crate::capture::repo;
 use crate::cli::settings::Settings;
 use crate::store::Layout;
-use crate::sys::{clock, fd, poll, run, spawn};
+use crate::sys::{clock, fd, poll, run, spawn, user};
 
 /// How long a commit waits for everything together.
 const PATIENCE: Duration = Duration::from_millis(60);
@@ -56,6 +57,10 @@ pub(in crate::cli) fn main(mut words: impl Iterator<Item = OsString>) -> Option<
 /// Sees the commit and hands it to a worker.
 fn commit(since_ms: u64) -> Option<()> {
     let settings = Settings::read().ok()?;
+    // Another user commits here, or root does for this one: what they wrote would be in the owner's way.
+    if fs::metadata(&settings.root).is_ok_and(|meta| meta.uid() != user::uid()) {
+        return None;
+    }
     let end = Instant::now() + PATIENCE;
     let dir = std::env::current_dir().ok()?;
     let pending = Pending::see(&dir, settings.git_dir.as_deref(), clock::wall_ms(), since_ms)?;
