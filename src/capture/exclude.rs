@@ -50,7 +50,7 @@ impl<'a> Excluded<'a> {
     }
 
     /// The path from the root; none for what is outside of it, also by way of a link.
-    fn inside(&self, file: &Path) -> Option<PathBuf> {
+    pub(super) fn inside(&self, file: &Path) -> Option<PathBuf> {
         let file = tidy(&self.root.join(file))?;
         // The file may be gone, or still to come: the directories that are there decide.
         let there = file.ancestors().find(|path| path.symlink_metadata().is_ok())?;

@@ -54,6 +54,19 @@ struct Seen {
     here: bool,
 }
 
+/// Which moments of a piece belong to a working tree.
+#[derive(Debug, Default)]
+struct Mine {
+    /// For each moment.
+    is_mine: Vec<bool>,
+    /// The last one that named a repository named this one.
+    here: bool,
+    /// The last turn belongs to it by what was changed.
+    turn: bool,
+    /// Where a turn begins that is not over and of which it is not known yet, in bytes.
+    open: Option<u64>,
+}
+
 /// Adds to the journals of the working tree at `root` what was said in it since `since_ms`, in the transcripts of these
 /// Claude folders (`~/.claude`). When nothing is new, transcripts are only looked up.
 ///
@@ -103,20 +116,27 @@ pub fn ingest(sessions: &Sessions, claude_dirs: &[PathBuf], root: &Path, since_m
     Ok(ingested)
 }
 
-/// The transcripts in every folder that may be of `root` or of a directory below it, without those of sub-agents. The
-/// names of folders are ambiguous; the records decide.
+/// The transcripts in every folder that may be of `root`, of a directory below it or of one above it, without those of
+/// sub-agents. The names of folders are ambiguous; the records decide.
 fn transcripts(claude_dirs: &[PathBuf], root: &Path) -> Vec<PathBuf> {
-    let encoded: String = root
-        .to_string_lossy()
-        .encode_utf16()
-        .map(|unit| char::from_u32(unit.into()).filter(char::is_ascii_alphanumeric).unwrap_or('-'))
-        .collect();
-    let start = &encoded[..encoded.len().min(LONGEST_FOLDER)];
+    let encoded = |dir: &Path| -> String {
+        let name = dir.to_string_lossy();
+        let units = name.encode_utf16().take(LONGEST_FOLDER);
+        units
+            .map(|unit| char::from_u32(unit.into()).filter(char::is_ascii_alphanumeric).unwrap_or('-'))
+            .collect()
+    };
+    let start = encoded(root);
+    let above: Vec<String> = root.ancestors().skip(1).map(encoded).collect();
     let mut found = Vec::new();
     for dir in claude_dirs {
         for folder in fs::read_dir(dir.join("projects")).into_iter().flatten().flatten() {
             let name = folder.file_name().to_string_lossy().into_owned();
-            let fits = name.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+            let is_of = |start: &str| name.strip_prefix(start);
+            let is_below = is_of(&start).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+            // A hash follows where a name was cut.
+            let is_long = |start: &String| start.len() == LONGEST_FOLDER && is_of(start).is_some();
+            let fits = is_below || above.contains(&name) || above.iter().any(is_long);
             if !fits {
                 continue;
             }
@@ -181,17 +201,18 @@ impl Look<'_> {
     /// Reads on where there is no journal yet, and makes one where something of this repository comes; true when there is
     /// more to do.
     fn first(&mut self, path: &Path, journal: &Path, seen: &mut Seen) -> Result<bool> {
-        let found = read(path, seen.read, PIECE)?;
+        let before =
+            Source { inode: seen.read.inode, offset: seen.read.offset, here: seen.here, ..Source::default() };
+        let (found, mine) = self.piece(path, before, PIECE)?;
         let before = seen.here && !found.restarted;
-        let mut here = before;
-        let mine = found.moments.iter().find(|moment| {
-            here = self.is_here(moment, here);
-            here && moment.at_ms.is_some_and(|at| at >= self.since_ms)
+        let first = found.moments.iter().zip(&mine.is_mine).find(|(moment, is_mine)| {
+            **is_mine
+                && moment.at_ms.is_some_and(|at| at >= self.since_ms)
                 && is_kept(&moment.what)
                 && !is_copy(path, moment)
         });
-        let Some(first) = mine else {
-            (seen.read, seen.here) = (found.position, here);
+        let Some((first, _)) = first else {
+            (seen.read, seen.here) = (found.position, mine.here);
             return Ok(found.has_more);
         };
         let text = |text: &str| Value::String(Cleaner::new(&self.sessions.config).text(text).0);
@@ -210,7 +231,8 @@ impl Look<'_> {
         // What was read for nothing until now need not be read again.
         let is_same = !found.restarted && seen.read.inode == found.position.inode;
         let offset = if is_same { seen.read.offset } else { 0 };
-        let source = Source { inode: found.position.inode, offset, here: before && is_same, until_ms: 0 };
+        let source =
+            Source { inode: found.position.inode, offset, here: before && is_same, ..Source::default() };
         create_dir(&self.sessions.dir)?;
         match journal::create(journal, &header, source) {
             // Another program was faster.
@@ -223,10 +245,10 @@ impl Look<'_> {
     fn append(&mut self, path: &Path, writer: &mut Writer<'_>) -> Result<(usize, bool)> {
         let source = writer.source()?;
         let position = Position { inode: source.inode, offset: source.offset };
-        let mut found = read(path, position, PIECE)?;
+        let (mut found, mut mine) = self.piece(path, source, PIECE)?;
         if found.restarted {
             // At once, because what of it is known must be told before any of it is stored.
-            found = read(path, position, u64::MAX)?;
+            (found, mine) = self.piece(path, source, u64::MAX)?;
         }
         let until_ms = if found.restarted { source.until_ms } else { 0 };
         if found.position == position {
@@ -244,15 +266,15 @@ impl Look<'_> {
         } else {
             HashSet::new()
         };
-        let mut here = source.here && !found.restarted;
         let mut whats = Vec::new();
         let (mut seq, mut messages, mut last_ms) = (writer.end.seq, 0, 0);
-        for moment in &found.moments {
-            here = self.is_here(moment, here);
+        for (moment, is_mine) in found.moments.iter().zip(mine.is_mine) {
             let Some(at_ms) = moment.at_ms.filter(|at| *at >= self.since_ms && *at > until_ms) else {
                 continue;
             };
-            if !here || is_copy(path, moment) || moment.uuid.as_ref().is_some_and(|uuid| known.contains(uuid))
+            if !is_mine
+                || is_copy(path, moment)
+                || moment.uuid.as_ref().is_some_and(|uuid| known.contains(uuid))
             {
                 continue;
             }
@@ -264,7 +286,8 @@ impl Look<'_> {
             }
         }
         let Position { inode, offset } = found.position;
-        whats.push(What::Source(Source { inode, offset, here, until_ms: source.until_ms }));
+        let Mine { here, turn, .. } = mine;
+        whats.push(What::Source(Source { inode, offset, here, turn, until_ms: source.until_ms }));
         writer.append(&[What::Batch(whats)], last_ms)?;
         Ok((messages, found.has_more))
     }
@@ -311,15 +334,73 @@ impl Look<'_> {
         Some(What::Message(Message { seq, role, content, at_ms, masked, uuid: moment.uuid.clone() }))
     }
 
-    /// True when a moment belongs to this working tree: by its directory, or, where that is in no repository, as the one
-    /// before.
-    fn is_here(&mut self, moment: &Moment, before: bool) -> bool {
-        let Some(cwd) = &moment.cwd else { return before };
+    /// Reads the next piece of a transcript and tells what of it belongs to this working tree. A turn at its end of which
+    /// that is not known yet is left for the next look.
+    fn piece(&mut self, path: &Path, from: Source, mut most: u64) -> Result<(Found, Mine)> {
+        let position = Position { inode: from.inode, offset: from.offset };
+        loop {
+            let mut found = read(path, position, most)?;
+            let (here, turn) = (from.here && !found.restarted, from.turn && !found.restarted);
+            let mine = self.mine(&found.moments, here, turn);
+            let begun = if found.restarted { 0 } else { from.offset };
+            match mine.open {
+                // A turn that is longer than the piece.
+                Some(open) if open <= begun && found.has_more => most = most.saturating_mul(2),
+                Some(open) => {
+                    found.position.offset = open;
+                    return Ok((found, mine));
+                }
+                None => return Ok((found, mine)),
+            }
+        }
+    }
+
+    /// Which moments belong to this working tree: by their directory, or, where that is in no repository, as the one before
+    /// them, or with the rest of their turn: it has gone into this working tree, or changed a file of it. An agent that was
+    /// started above of several repositories works in each of them so.
+    fn mine(&mut self, moments: &[Moment], mut here: bool, mut turn: bool) -> Mine {
+        let mut mine = Mine::default();
+        let is_prompt = |moment: &Moment| matches!(moment.what, Said::Prompt(_));
+        let mut rest = moments;
+        while let Some(first) = rest.first() {
+            let next = rest[1..].iter().position(is_prompt).map_or(rest.len(), |at| at + 1);
+            let (one, later) = rest.split_at(next);
+            rest = later;
+            let named: Vec<Option<bool>> = one.iter().map(|moment| self.names(moment)).collect();
+            if is_prompt(first) {
+                turn = false;
+            }
+            turn |= one
+                .iter()
+                .zip(&named)
+                .any(|(moment, named)| *named == Some(true) || (named.is_none() && self.changes(moment)));
+            let before = here;
+            for named in &named {
+                here = named.unwrap_or(here);
+                mine.is_mine.push(named.unwrap_or(here || turn));
+            }
+            let is_undecided = !turn && !before && named.contains(&None) && is_prompt(first);
+            mine.open = (is_undecided && rest.is_empty()).then_some(first.start);
+        }
+        (mine.here, mine.turn) = (here, turn);
+        mine
+    }
+
+    /// Whether the directory of a moment is in this working tree; none where it is in no repository.
+    fn names(&mut self, moment: &Moment) -> Option<bool> {
+        let cwd = moment.cwd.as_ref()?;
         let root = self.roots.entry(cwd.clone()).or_insert_with(|| {
             let real = cwd.canonicalize().unwrap_or_else(|_| cwd.clone());
             Repository::of(&real).map(|repository| repository.root)
         });
-        root.as_ref().map_or(before, |root| root == self.root)
+        root.as_ref().map(|root| root == self.root)
+    }
+
+    /// True when a moment changes a file of this working tree.
+    fn changes(&self, moment: &Moment) -> bool {
+        let Said::Change(change) = &moment.what else { return false };
+        let dir = moment.cwd.as_deref().unwrap_or(self.root);
+        self.excluded.inside(&dir.join(&change.file)).is_some()
     }
 }
 

@@ -55,6 +55,9 @@ pub(super) struct Source {
     pub(super) offset: u64,
     /// The records that named no repository of their own belong to this one.
     pub(super) here: bool,
+    /// So does what comes until the user says something again, because of the files that were changed before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) turn: bool,
     /// What is not younger has been kept with commits, and may have been forgotten here.
     #[serde(default)]
     pub(super) until_ms: u64,

@@ -1,13 +1,13 @@
 //! Conversations of real agents and real commits: each is kept once whatever dies, and no secret of it is ever on the disk.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::agents_kit::session_id;
-use crate::capture_kit::{Repo, said, tree};
+use crate::capture_kit::{Repo, now_ms, said, tree};
 use crate::kit::{User, eventually, is_alive, kill, text};
 
 /// The hook that was there before counts its runs, and fails, which git ignores for this one.
@@ -282,4 +282,137 @@ fn a_repository_whose_references_are_in_another_form_is_captured_with_its_branch
     let kept = repo.until_kept(2);
     let second = kept.iter().find(|one| one["commit"]["subject"] == "second").unwrap();
     assert_eq!(second["branch"], Value::Null);
+}
+
+/// What each commit keeps: its subject, and what was said, whoever it was said to.
+fn by_subject(kept: &[Value]) -> Vec<(String, Vec<String>)> {
+    let mut all: Vec<(String, Vec<String>)> = kept
+        .iter()
+        .map(|one| {
+            let texts = said(one).into_iter().map(str::to_owned).collect();
+            (one["commit"]["subject"].as_str().unwrap().to_owned(), texts)
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+fn want(all: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
+    let words = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    all.iter().map(|(subject, texts)| ((*subject).to_owned(), words(texts))).collect()
+}
+
+#[test]
+fn a_conversation_that_was_cleared_or_resumed_or_began_before_says_nothing_twice() {
+    let user = User::new();
+    let repo = user.repo("shop");
+    let ids = [session_id(), session_id(), session_id()];
+    let mut first = user.transcript(&repo.dir, &ids[0]);
+    first.ago(60).prompt("before the installation").says("yes", Some("end_turn"));
+    repo.tsm(&["capture", "install"]);
+    let date = |at: u64| chrono::DateTime::from_timestamp_millis(at as i64).unwrap().to_rfc3339();
+    let typed = |text: &str| json!({"type": "user", "timestamp": date(now_ms()), "message": {"role": "user", "content": text}});
+    first.record(typed("after it"));
+    repo.commit("a", "one");
+    repo.until_kept(1);
+    // `/clear`: the same process goes on in another file.
+    let mut second = user.transcript(&repo.dir, &ids[1]);
+    second.prompt("<command-name>/clear</command-name>").prompt("cleared");
+    repo.commit("a", "two");
+    repo.until_kept(2);
+    // Resumed: the same file goes on, or another one begins with a copy of it.
+    first.record(typed("taken up again"));
+    let mut third = user.transcript(&repo.dir, &ids[2]);
+    third.raw(&text(&second.path)).prompt("resumed in another file");
+    // As a fork does it: the copies say that they are of the new conversation, and what they are copies of.
+    let forked = session_id();
+    let mut fork = user.transcript(&repo.dir, &forked);
+    for line in text(&second.path).lines() {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        record["forkedFrom"] = json!({"sessionId": ids[1], "messageUuid": record["uuid"]});
+        record["sessionId"] = forked.as_str().into();
+        fork.raw(&format!("{record}\n"));
+    }
+    fork.prompt("forked");
+    repo.commit("a", "three");
+    let kept = repo.until_kept(5);
+    let expected = want(&[
+        ("one", &["after it"]),
+        ("three", &["forked"]),
+        ("three", &["resumed in another file"]),
+        ("three", &["taken up again"]),
+        ("two", &["cleared"]),
+    ]);
+    assert_eq!(by_subject(&kept), expected);
+}
+
+#[test]
+fn an_agent_that_works_in_a_second_working_tree_is_kept_there() {
+    let user = User::new();
+    let repo = user.repo("shop");
+    repo.commit("a", "base");
+    repo.tsm(&["capture", "install"]);
+    repo.git(&["worktree", "add", "-q", "-b", "fix", ".worktrees/fix"]);
+    let linked = Repo { user: &user, dir: repo.dir.join(".worktrees/fix") };
+    // Started at the top, it goes into the other tree.
+    let mut transcript = user.transcript(&repo.dir, &session_id());
+    transcript.prompt("at the top");
+    transcript.record(
+        json!({"type": "user", "cwd": linked.dir, "message": {"role": "user", "content": "in the other"}}),
+    );
+    user.transcript(&linked.dir, &session_id()).prompt("started there");
+    linked.commit("b", "linked");
+    let kept = linked.until_kept(2);
+    assert_eq!(by_subject(&kept), want(&[("linked", &["in the other"]), ("linked", &["started there"])]));
+    repo.commit("c", "top");
+    assert_eq!(by_subject(&repo.until_kept(1)), want(&[("top", &["at the top"])]));
+}
+
+/// The change of a file by an agent.
+fn write(path: &Path) -> Value {
+    json!({"file_path": path, "content": "x"})
+}
+
+#[test]
+fn an_agent_that_was_started_above_the_repository_is_found_by_the_files_that_it_changes() {
+    let user = User::new();
+    let (shop, other) = (user.repo("work/shop"), user.repo("work/other"));
+    for repo in [&shop, &other] {
+        repo.tsm(&["capture", "install"]);
+    }
+    let above = user.home().join("work");
+    let mut transcript = user.transcript(&above, &session_id());
+    transcript.prompt("what is here?").says("two repositories", Some("end_turn"));
+    transcript.prompt("fix the shop").says("I look at it", None);
+    // Looked at in the middle of the turn, when nobody can know yet.
+    shop.tsm(&["capture", "list"]);
+    transcript.tool_use("t1", "Write", &write(&shop.dir.join("a.rs"))).says("done", Some("end_turn"));
+    transcript.prompt("now the other").tool_use("t2", "Write", &write(&other.dir.join("b.rs")));
+    shop.commit("a.rs", "shop");
+    other.commit("b.rs", "other");
+    let kept = shop.until_kept(1);
+    assert_eq!(by_subject(&kept), want(&[("shop", &["fix the shop", "I look at it", "done"])]));
+    assert_eq!(kept[0]["files"]["session"][0]["path"], "a.rs");
+    assert_eq!(by_subject(&other.until_kept(1)), want(&[("other", &["now the other"])]));
+    // It goes on, in a turn of which a part was kept.
+    transcript.says("written", Some("end_turn")).prompt("and the shop again");
+    transcript.tool_use("t3", "Write", &write(&shop.dir.join("c.rs")));
+    shop.commit("c.rs", "again");
+    let kept = shop.until_kept(2);
+    let expected =
+        want(&[("again", &["and the shop again"]), ("shop", &["fix the shop", "I look at it", "done"])]);
+    assert_eq!(by_subject(&kept), expected);
+    // The rest of a turn belongs to where it has begun.
+    other.commit("b.rs", "rest");
+    let kept = other.until_kept(2);
+    assert_eq!(by_subject(&kept)[1], want(&[("rest", &["written"])])[0]);
+    // By its own words, where no file is named by a tool.
+    transcript.prompt("nothing is changed");
+    let mut cd = transcript.prompt("go into it");
+    cd = cd.record(json!({"type": "assistant", "cwd": shop.dir, "message": {"id": "m", "content": [{"type": "text", "text": "there"}]}}));
+    cd.prompt("end");
+    shop.commit("d", "inside");
+    let kept = shop.until_kept(3);
+    let inside = by_subject(&kept).into_iter().find(|(subject, _)| subject == "inside").unwrap();
+    assert_eq!(inside.1[..2], ["go into it", "there"]);
 }

@@ -30,7 +30,9 @@ pub struct Moment {
     pub at_ms: Option<u64>,
     /// The record's own ID; several moments can be of one record.
     pub uuid: Option<String>,
-    /// The conversation that the record names.
+    /// Where its record begins in the file, in bytes.
+    pub start: u64,
+    /// The conversation that the record is of; of a copy, the one that it was copied from.
     pub session_id: Option<String>,
     /// The working directory of the record.
     pub cwd: Option<PathBuf>,
@@ -121,8 +123,8 @@ pub fn read(path: &Path, from: Position, budget: u64) -> io::Result<Found> {
     let mut source = Source::new(&file);
     let mut lines = Lines::new(&mut source, offset, meta.len(), TEXT_LIMIT);
     while let Some(line) = lines.next()? {
-        found.position.offset = line.end;
-        add(Record::parse(line.text), &mut found.moments);
+        let start = std::mem::replace(&mut found.position.offset, line.end);
+        add(Record::parse(line.text), start, &mut found.moments);
         if line.end - offset >= budget {
             found.has_more = line.end < meta.len();
             break;
@@ -132,10 +134,12 @@ pub fn read(path: &Path, from: Position, budget: u64) -> io::Result<Found> {
 }
 
 /// Adds what a record says.
-fn add(record: Record, to: &mut Vec<Moment>) {
-    let Record { at_ms, uuid, session_id, cwd, branch, is_side, kind, mode: _ } = record;
+fn add(record: Record, start: u64, to: &mut Vec<Moment>) {
+    let Record { at_ms, uuid, session_id, forked_from, cwd, branch, is_side, kind, mode: _ } = record;
+    let session_id = forked_from.or(session_id);
     let mut moment = |what| {
         to.push(Moment {
+            start,
             at_ms,
             uuid: uuid.clone(),
             session_id: session_id.clone(),

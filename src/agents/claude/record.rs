@@ -15,6 +15,8 @@ pub(super) struct Record {
     pub(super) at_ms: Option<u64>,
     pub(super) uuid: Option<String>,
     pub(super) session_id: Option<String>,
+    /// The conversation that it was copied from, by a fork.
+    pub(super) forked_from: Option<String>,
     pub(super) cwd: Option<String>,
     /// The branch; none outside of a repository.
     pub(super) branch: Option<String>,
@@ -118,6 +120,7 @@ struct Raw {
     timestamp: Maybe<Moment>,
     uuid: Maybe<String>,
     session_id: Maybe<String>,
+    forked_from: Maybe<Origin>,
     cwd: Maybe<String>,
     git_branch: Maybe<String>,
     permission_mode: Maybe<String>,
@@ -130,6 +133,12 @@ struct Raw {
     custom_title: Maybe<String>,
     ai_title: Maybe<String>,
     summary: Maybe<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Origin {
+    session_id: Maybe<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -209,7 +218,7 @@ struct RawEdit {
     new_string: Maybe<String>,
 }
 
-objects!(Raw, Message, Block, RawInput, Question, RawEdit);
+objects!(Raw, Origin, Message, Block, RawInput, Question, RawEdit);
 
 impl Raw {
     fn into_record(mut self) -> Record {
@@ -217,6 +226,7 @@ impl Raw {
             at_ms: self.timestamp.0.map(|moment| moment.0),
             uuid: self.uuid.0.take(),
             session_id: self.session_id.0.take(),
+            forked_from: self.forked_from.0.take().and_then(|origin| origin.session_id.0),
             cwd: self.cwd.0.take().filter(|cwd| !cwd.is_empty()),
             branch: self.git_branch.0.take().filter(|branch| !branch.is_empty()),
             mode: self.permission_mode.0.take(),

@@ -90,6 +90,13 @@ fn append(path: &Path, text: &str) {
     File::options().create(true).append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
+/// Another file takes its place; the inode of one that was removed first could be given again.
+fn anew(path: &Path, text: &str) {
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, text).unwrap();
+    fs::rename(fresh, path).unwrap();
+}
+
 #[test]
 fn what_was_typed_and_answered_comes_once_and_masked() {
     let home = Home::new();
@@ -203,8 +210,7 @@ fn a_file_that_is_written_anew_says_nothing_twice_also_after_a_commit() {
         (home.typed("shop", 1, "one"), home.typed("shop", 2, "two"), home.typed("shop", 3, "three"));
     append(&path, &[one.as_str(), &two].concat());
     home.look("shop");
-    fs::remove_file(&path).unwrap();
-    append(&path, &[one.as_str(), &two, &three].concat());
+    anew(&path, &[one.as_str(), &two, &three].concat());
     home.look("shop");
     assert_eq!(home.words("shop"), ["one", "two", "three"]);
     let key = home.of("shop")[0].key.clone();
@@ -216,8 +222,7 @@ fn a_file_that_is_written_anew_says_nothing_twice_also_after_a_commit() {
     home.look("shop");
     assert_eq!(home.words("shop"), ["four"]);
     let text = fs::read_to_string(&path).unwrap();
-    fs::remove_file(&path).unwrap();
-    append(&path, &(text + &home.typed("shop", 5, "five")));
+    anew(&path, &(text + &home.typed("shop", 5, "five")));
     home.look("shop");
     assert_eq!(home.words("shop"), ["four", "five"]);
     // With its transcript it is forgotten, too.

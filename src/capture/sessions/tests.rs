@@ -280,7 +280,10 @@ fn a_compacted_journal_knows_its_commits_and_goes_on() {
     }
     place.sessions.mark_saved(&key, "aaaaaaa", 2, NOW + 5).unwrap();
     journal::writing(&place.sessions.path(&key), |writer| {
-        writer.append(&[What::Source(Source { inode: 1, offset: 2, here: true, until_ms: 0 })], 0)?;
+        writer.append(
+            &[What::Source(Source { inode: 1, offset: 2, here: true, turn: false, until_ms: 0 })],
+            0,
+        )?;
         writer.compact()
     })
     .unwrap();
