@@ -58,7 +58,7 @@ struct Seen {
 #[derive(Debug, Default)]
 struct Mine {
     /// For each moment.
-    is_mine: Vec<bool>,
+    belongs: Vec<bool>,
     /// The last one that named a repository named this one.
     here: bool,
     /// The last turn belongs to it by what was changed.
@@ -205,8 +205,8 @@ impl Look<'_> {
             Source { inode: seen.read.inode, offset: seen.read.offset, here: seen.here, ..Source::default() };
         let (found, mine) = self.piece(path, before, PIECE)?;
         let before = seen.here && !found.restarted;
-        let first = found.moments.iter().zip(&mine.is_mine).find(|(moment, is_mine)| {
-            **is_mine
+        let first = found.moments.iter().zip(&mine.belongs).find(|(moment, belongs)| {
+            **belongs
                 && moment.at_ms.is_some_and(|at| at >= self.since_ms)
                 && is_kept(&moment.what)
                 && !is_copy(path, moment)
@@ -268,11 +268,11 @@ impl Look<'_> {
         };
         let mut whats = Vec::new();
         let (mut seq, mut messages, mut last_ms) = (writer.end.seq, 0, 0);
-        for (moment, is_mine) in found.moments.iter().zip(mine.is_mine) {
+        for (moment, belongs) in found.moments.iter().zip(mine.belongs) {
             let Some(at_ms) = moment.at_ms.filter(|at| *at >= self.since_ms && *at > until_ms) else {
                 continue;
             };
-            if !is_mine
+            if !belongs
                 || is_copy(path, moment)
                 || moment.uuid.as_ref().is_some_and(|uuid| known.contains(uuid))
             {
@@ -377,7 +377,7 @@ impl Look<'_> {
             let before = here;
             for named in &named {
                 here = named.unwrap_or(here);
-                mine.is_mine.push(named.unwrap_or(here || turn));
+                mine.belongs.push(named.unwrap_or(here || turn));
             }
             let is_undecided = !turn && !before && named.contains(&None) && is_prompt(first);
             mine.open = (is_undecided && rest.is_empty()).then_some(first.start);

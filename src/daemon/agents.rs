@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::inspect::{View, glance};
 use crate::store::Layout;
 use crate::sys::wake::Waker;
-use crate::sys::{clock, poll};
+use crate::sys::{clock, memory, poll};
 
 /// How long what a look has seen answers for, in milliseconds.
 const YOUNG_MS: u64 = 1_000;
@@ -197,7 +197,10 @@ impl Agents {
                 let due = agents.seen().began + pause;
                 match due.checked_duration_since(Instant::now()) {
                     Some(left) if !left.is_zero() => poll::pause(left),
-                    _ => drop(agents.look(due)),
+                    _ => {
+                        agents.look(due);
+                        memory::release_code();
+                    }
                 }
             }
         });

@@ -44,7 +44,7 @@ fn secrets() -> Vec<(String, Vec<String>)> {
 
 /// Every secret in one text.
 fn all_secrets() -> String {
-    secrets().into_iter().map(|(written, _)| format!("this: {written}\n")).collect()
+    secrets().into_iter().map(|(written, _)| format!("this: {written}")).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// The files below these directories that have any part of a secret, and the processes that show one.
