@@ -32,8 +32,29 @@ pub(super) fn method(
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::{self, Form};
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn request_round_trip() {
+        for request in [
+            json!({"action": "list"}),
+            json!({"action": "label", "args": {"session_id": "a", "label": "b"}}),
+            json!({"action": "switch", "args": {"query": "a"}}),
+            json!({"action": "stop", "args": {"session_id": "a"}}),
+        ] {
+            let asked = protocol::read(request.to_string().as_bytes()).unwrap();
+            let args = request.get("args").and_then(Value::as_object).cloned().unwrap_or_default();
+            let (name, params) = super::method(request["action"].as_str().unwrap(), args).unwrap();
+            assert_eq!((asked.method, asked.params, &asked.form), (name, params, &Form::Action));
+            let answer = |outcome| protocol::answer::<Value>(&asked.form, outcome);
+            assert_eq!(answer(Ok(json!({"sessions": []}))), b"{\"ok\":true,\"sessions\":[]}\n");
+            let failed: Value =
+                serde_json::from_slice(&answer(Err(Failure::new(code::PARAMS, "usage", "no")))).unwrap();
+            assert_eq!((&failed["ok"], &failed["error"]), (&json!(false), &json!("no")));
+        }
+    }
 
     #[test]
     fn an_action_is_a_method_by_its_arguments() {
