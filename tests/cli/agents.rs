@@ -412,7 +412,8 @@ fn list_says_how_many_wait_and_the_prompt_is_told() {
     assert!(footer().contains("tsm: 2 agents wait for you: tsm agents"), "{}", footer());
     let (text, _) = user.at_terminal(100, &[]);
     assert!(text.contains("2 agents wait for you"), "{text}");
-    assert!(!user.ok(&["list"]).stderr.contains("agent"), "a pipe is told nothing");
+    user.ok(&["list"]).complains("2 agents wait for you");
+    assert!(!user.ok(&["list", "--json"]).stderr.contains("agent"), "a program reads `agents --json`");
 
     let waiting = || fs::read_to_string(user.tsm_dir().join("agents/waiting")).unwrap_or_default();
     user.ok(&["agents"]);

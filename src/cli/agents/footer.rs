@@ -6,12 +6,16 @@ use crate::cli::context::Context;
 use crate::inspect::Table;
 use crate::sys::clock;
 
-/// Says at a terminal who waits, if anybody does: `2 agents wait for you, 1 is idle: tsm agents`. It looks at `processes`
-/// if the caller has read them, all but supervisors.
+/// Says who waits, if anybody does: `2 agents wait for you, 1 is idle: tsm agents`. It looks at `processes` if the caller
+/// has read them, all but supervisors.
 ///
-/// No file tells whether it is worth a look: a session may keep none, or keep it anywhere.
+/// No file tells whether it is worth a look: a session may keep none, or keep it anywhere. A script, which may list
+/// every second, pays for the look only where Claude Code is used at all.
 pub(in crate::cli) fn remark(context: &Context, processes: Option<Table>) {
-    if !context.output.terminal {
+    let settings = &context.settings;
+    let in_home = || settings.home.as_ref().map(|home| home.join(".claude"));
+    let has_claude = || settings.claude_dir.clone().or_else(in_home).is_some_and(|dir| dir.is_dir());
+    if !context.output.terminal && !has_claude() {
         return;
     }
     let (config, _) = config(context, false);
