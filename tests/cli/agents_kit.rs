@@ -158,6 +158,7 @@ impl User {
 
 /// Starts an agent.
 pub(crate) fn start(mut command: Command) -> Agent {
+    command.env("AGENT_ALONE", "1");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
     Agent { child, input, output }

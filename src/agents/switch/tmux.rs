@@ -19,6 +19,9 @@ const PANE: &str = "p #{pane_pid} #{pane_tty} #{pane_id} #{pane_index} #{pane_ac
 /// What is asked of each client.
 const CLIENT: &str = "c #{client_pid} #{client_activity} #{session_id} #{client_name}";
 
+/// Programs that run others at a terminal of their own, and show it at theirs.
+const RECORDERS: [&str; 5] = ["script", "expect", "unbuffer", "asciinema", "ttyrec"];
+
 /// A server, and what it showed at one moment.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -240,15 +243,17 @@ fn client(line: &str) -> Option<Client> {
     })
 }
 
-/// The pane in which a process sits: the one whose first process is it or a parent of it, the nearest; for one whose
-/// parents ended, the one that is its terminal. `TMUX_PANE` is not asked: it is inherited, by other terminals too.
+/// The pane in which a process sits: the one that is its terminal, or where a program shows that terminal which runs it at
+/// one of its own. `TMUX_PANE` is not asked, nor are parents alone: a window that was started in a pane has both.
 fn find<'a>(panes: &'a [Pane], chain: &Chain) -> Option<&'a Pane> {
-    let near = panes.iter().filter_map(|pane| Some((chain.distance(pane.pid)?, pane)));
-    let by_terminal = || {
-        let tty = chain.tty.as_deref()?;
-        panes.iter().find(|pane| pane.tty.strip_prefix("/dev/") == Some(tty))
+    let tty = chain.tty.as_deref()?;
+    let by_terminal = panes.iter().find(|pane| pane.tty.strip_prefix("/dev/") == Some(tty));
+    let by_parents = || {
+        let is_shown = chain.host.as_ref().is_some_and(|(_, name)| RECORDERS.contains(&name.as_str()));
+        let near = panes.iter().filter_map(|pane| Some((chain.distance(pane.pid)?, pane)));
+        near.filter(|_| is_shown).min_by_key(|(distance, _)| *distance).map(|(_, pane)| pane)
     };
-    near.min_by_key(|(distance, _)| *distance).map(|(_, pane)| pane).or_else(by_terminal)
+    by_terminal.or_else(by_parents)
 }
 
 /// Which session is to show `wanted`, and to whom.
@@ -320,16 +325,17 @@ p 130 /dev/pts/4 %3 0 1 @2 0 1 $2 10 third
     }
 
     #[test]
-    fn a_pane_is_found_by_parents_and_only_without_them_by_the_terminal() {
+    fn a_pane_is_found_by_its_terminal_and_by_parents_only_where_it_shows_what_they_run() {
         let panes = panes();
         let id = |links: &[(i32, &str)], tty| find(&panes, &chain(links, tty)).map(|pane| pane.id.as_str());
-        assert_eq!(id(&[(555, "claude"), (110, "bash"), (9, "tmux: server")], None), Some("%1"));
-        assert_eq!(id(&[(130, "claude")], None), Some("%3"));
-        // A tmux in a pane of this one: the nearer counts, whatever the terminal is.
-        assert_eq!(id(&[(5, "claude"), (130, "bash"), (100, "bash")], Some("pts/2")), Some("%3"));
         assert_eq!(id(&[(5, "claude")], Some("pts/2")), Some("%1"));
+        assert_eq!(id(&[(5, "claude"), (130, "bash"), (100, "bash")], Some("pts/2")), Some("%1"));
         assert_eq!(id(&[(5, "claude")], Some("pts/22")), None);
-        assert_eq!(id(&[(5, "claude"), (6, "bash")], None), None);
+        // An xterm that was started in a pane has a window of its own; `script` shows what it runs where it is.
+        assert_eq!(id(&[(5, "claude"), (6, "bash"), (130, "xterm")], Some("pts/22")), None);
+        assert_eq!(id(&[(5, "claude"), (130, "script")], Some("pts/22")), Some("%3"));
+        // Without a terminal it is seen nowhere.
+        assert_eq!(id(&[(130, "claude"), (9, "tmux: server")], None), None);
     }
 
     #[test]
